@@ -1,0 +1,53 @@
+# Everything a clone needs, from python3, make and git alone. `make` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_SECONDS ?= 120
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev demo test check bench evaluate schemas pins clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.demo ## the virtual environment .venv with the service and the demo plant
+dev: $(VENV)/.dev ## the same with what tests and checks need (torch: a few GB)
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 cannot make a virtual environment (on Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml | $(BIN)/uv
+	@echo "Installing the service (first run only) ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/demo.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.demo
+	@echo "Installing what tests and checks need (first run only; torch is large) ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/.demo ## a plant breaks; watch the service find out where and act (DEMO_SECONDS=120)
+	@$(BIN)/openautoglm demo --seconds $(DEMO_SECONDS)
+
+test: $(VENV)/.dev ## all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.dev ## lint, types, import contracts, size limits
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tests/contracts/sizes.py
+
+bench: $(VENV)/.dev ## measure each part beside its peer; JSON on stdout
+	@$(BIN)/python -m tests.bench
+
+clean: ## remove the virtual environment and all caches
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# For maintainers: pins anew from pyproject.toml.
+pins: | $(BIN)/uv ## pin the requirements anew
+	@deploy/pin-requirements

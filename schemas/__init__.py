@@ -1,0 +1,1 @@
+"""The nouns: devices, events, findings and actions, each type beside its JSON Schema. Depends on libraries only."""
