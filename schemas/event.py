@@ -57,7 +57,7 @@ class Data(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """The body of an event; closed but for its free objects."""
 
 
-class Connected(Data):
+class Connected(Data, frozen=True):
     device_id: DeviceId
     type: str
     location: str | None = None
@@ -68,18 +68,18 @@ class Connected(Data):
     properties: dict[str, Any] = {}
 
 
-class Disconnected(Data):
+class Disconnected(Data, frozen=True):
     device_id: DeviceId
     reason: str | None = None
 
 
-class Telemetry(Data):
+class Telemetry(Data, frozen=True):
     device_id: DeviceId
     values: dict[SignalName, SignalValue]
     quality: Quality = Quality.GOOD
 
 
-class Linked(Data):
+class Linked(Data, frozen=True):
     source: DeviceId
     target: DeviceId
     relation: Relation
@@ -88,13 +88,13 @@ class Linked(Data):
     properties: dict[str, Any] = {}
 
 
-class Unlinked(Data):
+class Unlinked(Data, frozen=True):
     source: DeviceId
     target: DeviceId
     relation: Relation
 
 
-class ControlAlarm(Data):
+class ControlAlarm(Data, frozen=True):
     """An alarm that the control system itself raises or clears."""
 
     device_id: DeviceId
@@ -104,13 +104,13 @@ class ControlAlarm(Data):
     text: str | None = None
 
 
-class Log(Data):
+class Log(Data, frozen=True):
     device_id: DeviceId
     text: str
     level: str | None = None
 
 
-class Image(Data):
+class Image(Data, frozen=True):
     """A picture as base64 `data` (at most 1 MiB) or by `uri`."""
 
     device_id: DeviceId
@@ -119,7 +119,7 @@ class Image(Data):
     uri: str | None = None
 
 
-class ActionResult(Data):
+class ActionResult(Data, frozen=True):
     action_id: str
     device_id: DeviceId
     status: ActionStatus

@@ -18,7 +18,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A line of an output file or a message to subscribers."""
 
 
-class DeviceScore(Finding, kw_only=True, tag_field="scope", tag="device"):
+class DeviceScore(Finding, frozen=True, kw_only=True, tag_field="scope", tag="device"):
     """`anomalous` is `score > threshold`; the threshold comes from history alone and stays for a model's life."""
 
     time: str
@@ -28,26 +28,26 @@ class DeviceScore(Finding, kw_only=True, tag_field="scope", tag="device"):
     anomalous: bool
 
 
-class PlantScore(Finding, kw_only=True, tag_field="scope", tag="plant"):
+class PlantScore(Finding, frozen=True, kw_only=True, tag_field="scope", tag="plant"):
     time: str
     score: float
     threshold: float
     anomalous: bool
 
 
-class SignalShare(Finding):
+class SignalShare(Finding, frozen=True):
     """How much of a score one signal carries; all shares of one explanation sum to 1."""
 
     name: str
     share: float
 
 
-class NeighbourShare(Finding):
+class NeighbourShare(Finding, frozen=True):
     device_id: DeviceId
     share: float
 
 
-class Explanation(Finding, omit_defaults=False):
+class Explanation(Finding, frozen=True, omit_defaults=False):
     signals: tuple[SignalShare, ...] = ()
     neighbours: tuple[NeighbourShare, ...] = ()
 
@@ -58,7 +58,7 @@ class AlertState(StrEnum):
     CLEARED = "cleared"
 
 
-class Alert(Finding, kw_only=True):
+class Alert(Finding, frozen=True, kw_only=True):
     """One transition of one alarm. The id follows from site, device, condition and opening event, so a repeat is harmless."""
 
     alert_id: str
@@ -73,17 +73,17 @@ class Alert(Finding, kw_only=True):
     explanation: Explanation
 
 
-class Origin(Finding):
+class Origin(Finding, frozen=True):
     device_id: DeviceId
     probability: float
 
 
-class Affected(Finding):
+class Affected(Finding, frozen=True):
     device_id: DeviceId
     onset: str
 
 
-class PathStep(Finding):
+class PathStep(Finding, frozen=True):
     """An edge of the graph that the fault took; `lag_seconds` is target's onset less source's, null where one has none."""
 
     source: DeviceId
@@ -93,10 +93,10 @@ class PathStep(Finding):
     probability: float
 
 
-class Fault(Finding, kw_only=True, omit_defaults=True):
+class Fault(Finding, frozen=True, kw_only=True, omit_defaults=True):
     """One state of one fault; the newest line of a `fault_id` is what is known.
 
-    `origins` is sorted, most probable first, and sums to at most 1. `path` leads along edges from an origin to what is affected.
+    `origins` is sorted, most probable first, and sums to at most 1. `path` leads along edges from an origin to the affected.
     """
 
     fault_id: str
@@ -108,7 +108,7 @@ class Fault(Finding, kw_only=True, omit_defaults=True):
     path: tuple[PathStep, ...]
 
 
-class Invalid(Finding, kw_only=True, omit_defaults=False):
+class Invalid(Finding, frozen=True, kw_only=True, omit_defaults=False):
     """A rejected input: where it stood, why it was refused, the JSON pointer of the fault, and what came, as text."""
 
     offset: int
