@@ -37,8 +37,11 @@ class Relation(StrEnum):
     AFFECTS = "AFFECTS"
     DEPENDS_ON = "DEPENDS_ON"
 
+    # Enum's own hash is a Python function; edges are looked up by relation millions of times a second.
+    __hash__ = str.__hash__
 
-class Signal(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+
+class Signal(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One quantity that a device sends; `min` and `max` are the limits its maker gives, in `unit`."""
 
     name: SignalName
@@ -48,7 +51,7 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     max: float | None = None
 
 
-class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
+class Edge(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A typed edge of the plant. If it is not `directed`, influence may run both ways."""
 
     source: DeviceId
