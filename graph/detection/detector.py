@@ -1,0 +1,214 @@
+"""The detector of one site: events in their order go in, a `Step` for each grid time comes out.
+
+The same object serves live and replay. It scores before it learns; thresholds never move once they are fixed. A step is closed
+by the first event after it, or by `close`, so it does not matter how events are batched. Fed by the pipeline, used by the fault
+tracker and the alarms.
+
+Three ways to begin: with a model; with a model that says recordings differ, when each is learnt anew from its own first rows;
+and with none, when everything is learnt from the plant's own first history. While learning, nothing is anomalous.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from graph.detection.conditional import Rows
+from graph.detection.discrete import Watch
+from graph.detection.evidence import Step
+from graph.detection.judge import Findings, Judge
+from graph.detection.layout import EVENT_STEP, Layout
+from graph.detection.model import Model, decode, encode, numeric_of, numeric_parts, pack_arrays, unpack_arrays
+from graph.detection.numeric import Follower, Numeric, train_numeric
+from graph.detection.readings import Reading, Recording, is_alarm_key, readings
+from graph.detection.states import States
+from graph.detection.table import Row, Table
+from graph.detection.training import STRETCHES, learn
+from graph.topology import Topology
+from schemas.device import DeviceId
+from schemas.event import Connected, Disconnected, Event, Micros, Telemetry
+
+COLD_ROWS = 300
+"""Readings of the usual signal before an untrained detector learns, or"""
+COLD_TIME, COLD_READINGS = 3_600_000_000, 1000
+"""an hour with so many readings of any kind (micros), but at the latest after"""
+COLD_MOST = 2_000_000
+CHECK_EVERY = 64
+BLANK_LAYOUT = Layout(EVENT_STEP, aligned=True, slack=0, sampled=(), states=(), codings=())
+
+
+class Detector:
+    """One per site; not for use by several threads at once."""
+
+    def __init__(self, model: Model | None) -> None:
+        self._cold: Recording | None = Recording() if model is None else None
+        self._own = False
+        self._closed: list[Step] = []
+        self._gone: dict[DeviceId, int] = {}
+        self._strange_alarms: dict[tuple[str, str], int] = {}
+        self._adopt(model or Model(BLANK_LAYOUT))
+
+    def _adopt(self, model: Model) -> None:
+        self.model = model
+        layout = model.layout
+        self._table = Table(layout)
+        self._columns = {key: place for place, key in enumerate(layout.sampled)}
+        self._states = States(layout)
+        self._watch = Watch(model.discrete) if model.discrete else None
+        self._follower = Follower(model.numeric) if model.numeric else None
+        self._settling: list[Row] = []
+        self._judge = Judge(model)
+
+    # --- Events in --------------------------------------------------------------------------------------------------------
+
+    def push(self, event: Event, topology: Topology) -> None:
+        """Take in the next event; events come sorted by stamp, and `topology` knows this one already."""
+        at = event.stamp.at
+        self._advance(at, inclusive=False)
+        if self._watch is not None:
+            self._states.begin(self._watch, at)
+        self._presence(event)
+        for reading in readings(event):
+            self._take(reading, at)
+        if self._cold is not None:
+            self._cold.add(event)
+            if _is_enough(self._cold):
+                self._wake(self._cold, topology)
+
+    def close(self, until: Micros, topology: Topology) -> list[Step]:  # noqa: ARG002 - the graph may matter to later detectors
+        """All steps that end at or before `until`, up to which no event is outstanding."""
+        self._advance(until, inclusive=True)
+        closed = [step for step in self._closed if step.at <= until]
+        self._closed = self._closed[len(closed) :]
+        return closed
+
+    def _presence(self, event: Event) -> None:
+        body = event.body
+        if isinstance(body, Disconnected):
+            self._gone.setdefault(body.device_id, event.stamp.at)
+        elif isinstance(body, Connected | Telemetry):
+            self._gone.pop(body.device_id, None)
+
+    def _take(self, reading: Reading, at: Micros) -> None:
+        key, value = reading
+        column = self._columns.get(key)
+        if column is not None:
+            if not isinstance(value, str):
+                self._table.begin(at)
+                self._table.set(column, float(value), at)
+        elif self._watch is not None and self._states.set(self._watch, key, value, at):
+            self._table.begin(at)
+        elif is_alarm_key(key):
+            self._strange_alarm(key, at, active=bool(value))
+        if self._cold is not None:
+            self._table.begin(at)
+
+    def _strange_alarm(self, key: tuple[str, str], at: Micros, *, active: bool) -> None:
+        """An alarm that history never saw."""
+        self._table.begin(at)
+        if active:
+            self._strange_alarms.setdefault(key, at)
+        else:
+            self._strange_alarms.pop(key, None)
+
+    # --- Steps out --------------------------------------------------------------------------------------------------------
+
+    def _advance(self, until: Micros, *, inclusive: bool) -> None:
+        while self._table.due(until, inclusive=inclusive) is not None:
+            row = self._table.take()
+            step = self._score(row)
+            if step is not None:
+                self._closed.append(step)
+
+    def _score(self, row: Row) -> Step | None:
+        if self._watch is None and not row.fresh and self.model.layout.sampled:
+            return None
+        findings = Findings(row.at, gone=self._gone, strange_alarms=self._strange_alarms)
+        if self._watch is not None:
+            findings.surprise = self._watch.look(row.at)
+        if row.fresh:
+            self._judge_row(row, findings)
+        return self._judge.step(findings)
+
+    def _judge_row(self, row: Row, findings: Findings) -> None:
+        if self._follower is not None:
+            findings.known = ~np.isnan(row.values)
+            findings.now = self._follower.model.scale.apply(row.values)
+            findings.strangeness = self._follower.follow(row)
+        elif self.model.settle_rows:
+            self._settle(row)
+
+    def _settle(self, row: Row) -> None:
+        """Gather a recording's first rows; when there are enough, learn from them, once."""
+        self._settling.append(row)
+        if len(self._settling) >= self.model.settle_rows:
+            part = Rows.of(self._settling, len(self.model.layout.sampled))
+            self._take_over(train_numeric([part], self.model.layout.step, STRETCHES))
+            self._settling = []
+
+    def _take_over(self, numeric: Numeric) -> None:
+        self._follower = Follower(numeric)
+        self._judge.numeric = numeric
+
+    def _wake(self, cold: Recording, topology: Topology) -> None:
+        """Enough is known: learn from the plant's own first history, and begin anew with what was learnt."""
+        self._cold = None
+        self._own = True
+        self._adopt(learn([cold], topology))
+        self._table.begin(cold.end)
+        if self._watch is not None:
+            self._states.begin(self._watch, cold.end)
+
+    # --- State ------------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """All that is remembered; the model only if it was learnt here. Bit-exact."""
+        learnt = self._follower.model if self._follower and not self.model.numeric else None
+        arrays, plain = numeric_parts(learnt) if learnt else ({}, {})
+        return msgspec.msgpack.encode(
+            {
+                "own": encode(self.model) if self._own else None,
+                "cold": self._cold.state() if self._cold is not None else None,
+                "table": self._table.state(),
+                "watch": self._watch.state() if self._watch else None,
+                "follower": self._follower.state() if self._follower else None,
+                "numeric": (pack_arrays(arrays), plain) if learnt else None,
+                "settling": [(row.at, row.values.tobytes()) for row in self._settling],
+                "gone": list(self._gone.items()),
+                "alarms": list(self._strange_alarms.items()),
+                "closed": [step.packed() for step in self._closed],
+            }
+        )
+
+    def restore(self, state: bytes) -> None:
+        """Go on where a snapshot was taken, with the model it was taken with. Raises ModelError."""
+        held: dict[str, Any] = msgspec.msgpack.decode(state)
+        if held["own"] is not None:
+            self._adopt(decode(*held["own"]))
+            self._own = True
+        self._cold = None
+        if held["cold"] is not None:
+            self._cold = Recording()
+            self._cold.restore(held["cold"])
+        self._table.restore(held["table"])
+        if self._watch is not None:
+            self._watch.restore(held["watch"])
+        if held["numeric"] is not None:
+            packed, plain = held["numeric"]
+            self._take_over(numeric_of(unpack_arrays(packed), plain))
+        if self._follower is not None:
+            self._follower.restore(held["follower"])
+        self._settling = [Row(at, np.frombuffer(values, dtype=np.float64).copy(), fresh=True) for at, values in held["settling"]]
+        self._gone = dict(held["gone"])
+        self._strange_alarms = {(key[0], key[1]): at for key, at in held["alarms"]}
+        self._closed = [Step.unpacked(part) for part in held["closed"]]
+
+
+def _is_enough(cold: Recording) -> bool:
+    """Whether an untrained detector has seen enough to learn from."""
+    count = len(cold)
+    usual = sorted(cold.counts)[len(cold.counts) // 2] if count and count % CHECK_EVERY == 0 else 0
+    lasting = cold.end - cold.start >= COLD_TIME and count >= COLD_READINGS
+    return usual >= COLD_ROWS or lasting or count >= COLD_MOST

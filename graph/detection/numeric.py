@@ -1,0 +1,218 @@
+"""How strange the sampled signals are: three views of their residuals, each scaled by its own tail in history.
+
+Views: the residual given all else now, the same smoothed over a few steps, and the smoothed innovation given the past. A smoothed
+view forgets a large deviation quickly once it is over. A signal that stays strange for days on end slowly becomes usual: its
+tail grows by Robbins and Monro's quantile rule (1951), twofold in `HABIT_DAYS` of being beyond it all the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.detection.conditional import DAY, Linear, Rows, Scale, fit
+from graph.detection.table import Row
+from graph.detection.thresholds import TAIL_SHARE, alarm_threshold, tails
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+VIEWS = 3
+SMOOTHING = 0.2
+SMOOTH_SPREAD = np.sqrt(SMOOTHING / (2 - SMOOTHING))
+"""Of smoothed white noise."""
+QUICK = 0.5
+LEVEL_TO_FORGET, GAP_TO_FORGET = 1.5, 3.0
+CLIP = 6.0
+"""Spreads: what one reading can add to a smoothed view."""
+LEAST_RESIDUAL = 0.02
+"""Share of a signal's own spread: a smaller residual is rounding."""
+HABIT_DAYS = 3.0
+DEVICE_NATS = 5.5
+"""The least tail excess at which a single signal is anomalous: about one step in twelve thousand."""
+DEVICE_SHARE = 2e-4
+PLANT_TAIL = 0.99
+
+
+class Numeric(msgspec.Struct, frozen=True):
+    """All that training leaves of d sampled signals. Arrays of views are (VIEWS, d)."""
+
+    step: int
+    scale: Scale
+    linear: Linear
+    spread: Floats
+    start: Floats
+    excess: Floats
+    plant_start: Floats
+    plant_excess: Floats
+    plant_floor: float
+    plant_threshold: float
+    limits: Floats
+
+    @property
+    def columns(self) -> int:
+        return len(self.scale.mean)
+
+
+class Strangeness(msgspec.Struct, frozen=True):
+    """One step: `plant` in units of its threshold; per signal `scores` in units of its limit, `excess` in tail excesses,
+
+    `residual` and `marginal` signed, in spreads: given all else, and given the time of day alone.
+    """
+
+    plant: float
+    scores: Floats
+    excess: Floats
+    residual: Floats
+    marginal: Floats
+
+
+class Follower:
+    """What a numeric model remembers between steps."""
+
+    def __init__(self, model: Numeric, *, forming_habits: bool = True) -> None:
+        self.model = model
+        self.forget()
+        self._pace = np.log(2) * model.step / (HABIT_DAYS * DAY) if forming_habits else 0.0
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._past: Floats | None = None
+        self._smooth = np.zeros((2, self.model.columns))
+        self._habit = np.zeros((VIEWS, self.model.columns))
+
+    def follow(self, row: Row) -> Strangeness:
+        """Score, then learn."""
+        model = self.model
+        now = model.scale.apply(row.values)
+        past = now if self._past is None else self._past
+        day = model.scale.day(np.array([row.at], dtype=np.int64))[0]
+        residuals = model.linear.residuals(np.concatenate([now, past, day]))
+        self._past = now
+        return self.judge(residuals, ~np.isnan(row.values))
+
+    def judge(self, residuals: Floats, known: Bools) -> Strangeness:
+        """From residuals (VIEWS, d) and which signals are at hand (d) to strangeness."""
+        model = self.model
+        excess = self.excesses(residuals, known)
+        plant = ((excess.max(axis=1) - model.plant_start) / model.plant_excess).max()
+        best = excess.max(axis=0)
+        scaled = np.where(known, residuals / model.spread, 0.0)
+        return Strangeness(
+            plant=max(0.0, float((plant - model.plant_floor) / (model.plant_threshold - model.plant_floor))),
+            scores=np.maximum(best / model.limits, 0.0),
+            excess=best,
+            residual=scaled[0],
+            marginal=scaled[2],
+        )
+
+    def excesses(self, residuals: Floats, known: Bools) -> Floats:
+        """How far each view of each signal is in its tail (VIEWS, d), in mean excesses; negative before the tail begins."""
+        model = self.model
+        scaled = np.where(known, residuals / model.spread, 0.0)
+        self._smooth = smooth(self._smooth, np.clip(scaled[:2], -CLIP, CLIP))
+        views = np.abs(np.concatenate([scaled[:1], self._smooth / SMOOTH_SPREAD]))
+        views = np.where(known, views, 0.0) / np.exp(self._habit)
+        beyond = np.where(known, (views > model.start) - TAIL_SHARE, 0.0)
+        self._habit = np.maximum(self._habit + self._pace * beyond, 0.0)
+        found: Floats = (views - model.start) / model.excess
+        return found
+
+    def state(self) -> tuple[bytes, ...]:
+        past = b"" if self._past is None else self._past.tobytes()
+        return (past, self._smooth.tobytes(), self._habit.tobytes())
+
+    def restore(self, state: Sequence[bytes]) -> None:
+        past, smoothed, habit = (np.frombuffer(part, dtype=np.float64).copy() for part in state)
+        self._past = past if len(past) else None
+        self._smooth = smoothed.reshape(2, -1)
+        self._habit = habit.reshape(VIEWS, -1)
+
+
+def smooth(level: Floats, value: Floats) -> Floats:
+    """One step of exponential smoothing that lets go of a large level at once when the deviation is over."""
+    over = (np.abs(level) > LEVEL_TO_FORGET) & (np.abs(value - level) > GAP_TO_FORGET) & (np.abs(value) < np.abs(level))
+    moved: Floats = level + np.where(over, QUICK, SMOOTHING) * (value - level)
+    return moved
+
+
+def train_numeric(parts: Sequence[Rows], step: int, folds: int) -> Numeric:
+    """Learn from recordings. Tails and thresholds come from blocks of history that the fit has not seen."""
+    scale = Scale.learn(parts)
+    blocks = split(parts, folds)
+    unseen = [found for group in blocks for found in _residuals_unseen(blocks, group)]
+    known = [~np.isnan(part.values) for group in blocks for part in group]
+    return calibrate(fit(parts, scale), scale, step=step, unseen=unseen, known=known)
+
+
+def split(parts: Sequence[Rows], folds: int) -> list[list[Rows]]:
+    """Blocks to leave out in turn: whole recordings where there are enough, else stretches of them."""
+    usable = [part for part in parts if len(part) > 1]
+    if len(usable) < folds:
+        usable = [
+            part.part(len(part) * cut // folds, len(part) * (cut + 1) // folds) for part in usable for cut in range(folds)
+        ]
+    return [group for fold in range(folds) if (group := usable[fold::folds])]
+
+
+def _residuals_unseen(blocks: Sequence[Sequence[Rows]], group: Sequence[Rows]) -> Iterable[Floats]:
+    others = [part for other in blocks if other is not group for part in other]
+    scale = Scale.learn(others)
+    linear = fit(others, scale)
+    return [linear.many(np.concatenate(scale.features(part), axis=1)) for part in group]
+
+
+def calibrate(linear: Linear, scale: Scale, *, step: int, unseen: Sequence[Floats], known: Sequence[Bools]) -> Numeric:
+    """From residuals of history (n, VIEWS, d), a list of blocks, to tails, limits and the plant's threshold."""
+    spread = np.maximum(np.sqrt((np.concatenate(unseen) ** 2).mean(axis=0)), LEAST_RESIDUAL)
+    columns = len(scale.mean)
+    ones, zeros = np.ones((VIEWS, columns)), np.zeros((VIEWS, columns))
+    model = Numeric(
+        step=step,
+        scale=scale,
+        linear=linear,
+        spread=spread,
+        start=zeros,
+        excess=ones,
+        plant_start=zeros[:, 0],
+        plant_excess=ones[:, 0],
+        plant_floor=0.0,
+        plant_threshold=1.0,
+        limits=ones[0],
+    )
+    views = _replayed(Follower(model, forming_habits=False), unseen, known)
+    start, excess = tails(np.concatenate(views))
+    model = msgspec.structs.replace(model, start=start, excess=excess)
+    return _thresholds(model, _replayed(Follower(model), unseen, known))
+
+
+def _replayed(follower: Follower, unseen: Sequence[Floats], known: Sequence[Bools]) -> list[Floats]:
+    """Each block's tail excesses by view (n, VIEWS, d), as a follower sees them that starts each block anew."""
+    found = []
+    for part, at_hand in zip(unseen, known, strict=True):
+        follower.forget()
+        found.append(np.array([follower.excesses(row, here) for row, here in zip(part, at_hand, strict=True)]))
+    return found
+
+
+def _thresholds(model: Numeric, excesses: Sequence[Floats]) -> Numeric:
+    highest = [part.max(axis=2) for part in excesses]
+    stacked = np.concatenate(highest)
+    start = np.quantile(stacked, PLANT_TAIL, axis=0)
+    over = stacked > start
+    excess = np.maximum(np.where(over, stacked - start, 0).sum(axis=0) / np.maximum(over.sum(axis=0), 1), 1e-6)
+    plant = [((part - start) / excess).max(axis=1) for part in highest]
+    floor = float(np.median(np.concatenate(plant)))
+    best = np.concatenate([part.max(axis=1) for part in excesses])
+    return msgspec.structs.replace(
+        model,
+        plant_start=start,
+        plant_excess=excess,
+        plant_floor=floor,
+        plant_threshold=max(alarm_threshold(plant, len(stacked) * model.step / DAY), floor + 1e-3),
+        limits=np.maximum(np.quantile(best, 1 - DEVICE_SHARE, axis=0), DEVICE_NATS),
+    )

@@ -1,0 +1,163 @@
+"""Learns a detector from history: recordings that are mostly normal and carry no labels.
+
+Everything that later decides (tails, limits, thresholds) comes from parts of history which the fit in question has not seen.
+Nothing here is drawn at random; the seed is kept with the model because the contract has one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+import numpy as np
+
+from graph.detection.conditional import DAY, DENSE_COLUMNS, Rows
+from graph.detection.discrete import Discrete, Watch, by_device, plant_surprise
+from graph.detection.layout import Layout, learn_layout
+from graph.detection.model import Figures, Model
+from graph.detection.numeric import Numeric, train_numeric
+from graph.detection.readings import Recording
+from graph.detection.spells import LEAST_RUNS, build, pairs_over_edges, tally
+from graph.detection.states import States
+from graph.detection.table import Floats, rows
+from graph.detection.thresholds import alarm_threshold
+from graph.topology import Topology
+from schemas.event import Event, Micros
+
+Progress = Callable[[float, str], None]
+
+FOLDS = 8
+FEW_FOLDS = 3
+STRETCHES = 5
+"""Blocks that few recordings are cut into."""
+LEAST_RECORDINGS = 4
+DISCRETE_FOLDS = 5
+DIFFER = 2.0
+"""Recordings differ when, left out, they look so much stranger to a model of the others than to one of their own."""
+LEAST_SETTLE_ROWS, MOST_SETTLE_ROWS = 100, 2000
+LEAST_PLANT_NATS = 1.0
+
+
+class NothingToLearnError(Exception):
+    """The history holds no readings."""
+
+
+def train(
+    recordings: Iterable[Iterable[Event]], *, seed: int = 0, budget: float | None = None, progress: Progress | None = None
+) -> Model:
+    """Learn from recordings, each a stream of events in order. `budget` in seconds is honoured by fewer folds.
+
+    Raises NothingToLearnError.
+    """
+    began = time.monotonic()
+    say = progress or _silent
+    topology = Topology()
+    taken = []
+    for number, events in enumerate(recordings, 1):
+        taken.append(Recording.of(events, topology))
+        say(0.5 * (1 - 1 / (1 + number)), f"read {number} recordings")
+    model = learn(taken, topology, seed=seed, hasty=budget is not None and time.monotonic() - began > budget / 3, progress=say)
+    say(1.0, "trained")
+    figures = msgspec.structs.replace(model.figures, seconds=round(time.monotonic() - began, 3))
+    return msgspec.structs.replace(model, figures=figures)
+
+
+def learn(
+    recordings: Sequence[Recording], topology: Topology, *, seed: int = 0, hasty: bool = False, progress: Progress | None = None
+) -> Model:
+    """The same from recordings that are already taken in."""
+    say = progress or _silent
+    recordings = [recording for recording in recordings if len(recording)]
+    if not recordings:
+        raise NothingToLearnError("the history holds no readings of any device")
+    layout = learn_layout(recordings, topology)
+    say(0.5, f"{len(layout.sampled)} sampled signals, {len(layout.states)} of states, step {layout.step / 1e6:g} s")
+    numeric, settle = _learn_numeric(recordings, layout, hasty=hasty) if layout.sampled else (None, 0)
+    say(0.75, "numeric part trained" if layout.sampled else "no numeric part")
+    discrete = _learn_discrete(recordings, layout, topology, hasty=hasty) if layout.states else None
+    return Model(layout, numeric, discrete, settle, seed, _figures(recordings))
+
+
+def _silent(_share: float, _text: str) -> None:
+    """Nobody listens."""
+
+
+def _figures(recordings: Sequence[Recording]) -> Figures:
+    days = sum(recording.end - recording.start for recording in recordings) / DAY
+    gone = sum(recording.disconnects for recording in recordings)
+    return Figures(
+        recordings=len(recordings),
+        readings=sum(len(recording) for recording in recordings),
+        days=days,
+        disconnects_per_day=gone / days if days else 0.0,
+    )
+
+
+# --- Sampled signals --------------------------------------------------------------------------------------------------------
+
+
+def _learn_numeric(recordings: Sequence[Recording], layout: Layout, *, hasty: bool) -> tuple[Numeric | None, int]:
+    columns = len(layout.sampled)
+    parts = [Rows.of(list(rows(recording, layout)), columns) for recording in recordings]
+    parts = [part for part in parts if len(part) > 1]
+    if sum(map(len, parts)) < LEAST_SETTLE_ROWS:
+        return None, LEAST_SETTLE_ROWS
+    few = hasty or columns > DENSE_COLUMNS
+    folds = FEW_FOLDS if few else min(FOLDS, len(parts)) if len(parts) >= LEAST_RECORDINGS else STRETCHES
+    model = train_numeric(parts, layout.step, folds)
+    if len(parts) < LEAST_RECORDINGS or few:
+        return model, 0
+    settle = int(np.clip(np.median([len(part) for part in parts]), LEAST_SETTLE_ROWS, MOST_SETTLE_ROWS))
+    return (None, settle) if _differ(parts, model, settle) else (model, 0)
+
+
+def _differ(parts: Sequence[Rows], model: Numeric, settle: int) -> bool:
+    """Whether a recording is told better by what its own first rows teach than by all the other recordings."""
+    own = [train_numeric([part.part(0, settle)], model.step, STRETCHES) for part in parts if len(part) >= settle]
+    if len(own) < LEAST_RECORDINGS:
+        return False
+    ratios = [(model.spread[0] * model.scale.spread) / (each.spread[0] * each.scale.spread) for each in own]
+    return float(np.median(np.median(ratios, axis=1))) > DIFFER
+
+
+# --- States -------------------------------------------------------------------------------------------------------------------
+
+
+def _learn_discrete(recordings: Sequence[Recording], layout: Layout, topology: Topology, *, hasty: bool) -> Discrete:
+    pairs = pairs_over_edges(layout, topology)
+    devices = [device for device, _ in layout.states]
+    pieces = -(-LEAST_RUNS // len(recordings))
+    tallies = [tally(recording, layout, pairs, pieces) for recording in recordings]
+    whole = build(tallies, layout, pairs, devices)
+    folds = min(FEW_FOLDS if hasty else DISCRETE_FOLDS, len(recordings))
+    scores: list[Floats] = []
+    for fold in range(folds):
+        others = [part for number, part in enumerate(tallies) if number % folds != fold] if folds > 1 else tallies
+        model = build(others, layout, pairs, devices)
+        scores += [replayed_surprise(recording, layout, model) for recording in recordings[fold::folds]]
+    days = sum(map(len, scores)) * layout.step / DAY
+    return msgspec.structs.replace(whole, threshold=max(alarm_threshold(scores, days), LEAST_PLANT_NATS))
+
+
+def replayed_surprise(recording: Recording, layout: Layout, model: Discrete) -> Floats:
+    """The plant's surprise at each step of a recording."""
+    names = sorted(set(model.devices))
+    places = np.array([names.index(device) for device in model.devices], dtype=np.int64)
+    states, watch = States(layout), Watch(model)
+    states.begin(watch, recording.start)
+    found, due = [], -(-recording.start // layout.step) * layout.step
+    for at, key, value in recording:
+        while due < at:
+            found.append(_look(watch, Micros(due), places, len(names)))
+            due += layout.step
+        states.set(watch, key, value, at)
+    while due <= recording.end:
+        found.append(_look(watch, Micros(due), places, len(names)))
+        due += layout.step
+    return np.array(found)
+
+
+def _look(watch: Watch, at: Micros, places: np.ndarray[tuple[int, ...], np.dtype[np.int64]], devices: int) -> float:
+    surprise = watch.look(at)
+    return plant_surprise(by_device(np.maximum(surprise.alone, surprise.conflict), places, devices))

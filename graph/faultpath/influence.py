@@ -1,0 +1,110 @@
+"""The ways that influence can take through the plant, as places and neighbour lists; made anew when the topology changes.
+
+Influence runs along edges from source to target, and both ways where an edge is not directed. That one device contains another
+is no influence: it only says that both belong to one part of the plant.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.topology import Device, Topology
+from schemas.device import DeviceId, Edge, Relation
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Plant(Protocol):
+    """What is read of a topology."""
+
+    @property
+    def version(self) -> int: ...
+
+    def devices(self) -> Iterable[Device]: ...
+
+    def edges(self) -> Iterable[Edge]: ...
+
+
+class Influence:
+    """Devices are numbered in the order of their names."""
+
+    def __init__(self, topology: Topology | Plant) -> None:
+        self.version = topology.version
+        devices = sorted(topology.devices(), key=lambda device: device.device_id)
+        self.names: tuple[DeviceId, ...] = tuple(device.device_id for device in devices)
+        self.place = {name: number for number, name in enumerate(self.names)}
+        self.instrumented = np.array([bool(device.signals) for device in devices], dtype=bool)
+        self.kinds = tuple(device.type for device in devices)
+        self.relations: dict[tuple[int, int], Relation] = {}
+        self.onward: list[list[int]] = [[] for _ in devices]
+        self.backward: list[list[int]] = [[] for _ in devices]
+        together: list[tuple[int, int]] = []
+        for edge in sorted(topology.edges(), key=lambda edge: (edge.source, edge.target, edge.relation)):
+            one, other = self.place[edge.source], self.place[edge.target]
+            together.append((one, other))
+            if edge.relation is Relation.CONTAINS or one == other:
+                continue
+            self._join(one, other, edge.relation)
+            if not edge.directed:
+                self._join(other, one, edge.relation)
+        self.part = _parts(len(devices), together)
+
+    def _join(self, source: int, target: int, relation: Relation) -> None:
+        if (source, target) not in self.relations:
+            self.relations[source, target] = relation
+            self.onward[source].append(target)
+            self.backward[target].append(source)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def hops(self, start: int, *, most: int, backward: bool = False) -> dict[int, int]:
+        """Devices within so many hops of one, itself included, nearest first."""
+        ways = self.backward if backward else self.onward
+        distance = {start: 0}
+        queue = deque([start])
+        while queue:
+            here = queue.popleft()
+            if distance[here] == most:
+                break
+            for neighbour in ways[here]:
+                if neighbour not in distance:
+                    distance[neighbour] = distance[here] + 1
+                    queue.append(neighbour)
+        return distance
+
+    def tree(self, start: int) -> dict[int, int]:
+        """For each device that influence from `start` can reach, the one before it on a shortest way."""
+        before: dict[int, int] = {}
+        queue = deque([start])
+        while queue:
+            here = queue.popleft()
+            for neighbour in self.onward[here]:
+                if neighbour != start and neighbour not in before:
+                    before[neighbour] = here
+                    queue.append(neighbour)
+        return before
+
+
+def _parts(count: int, edges: Sequence[tuple[int, int]]) -> Ints:
+    """A number for each connected part of the plant; devices without any edge share one."""
+    root = list(range(count))
+
+    def find(place: int) -> int:
+        while root[place] != place:
+            root[place] = root[root[place]]
+            place = root[place]
+        return place
+
+    for one, other in edges:
+        first, second = find(one), find(other)
+        root[max(first, second)] = min(first, second)
+    joined = {place for edge in edges for place in edge}
+    alone = [place for place in range(count) if place not in joined]
+    return np.array([alone[0] if place in set(alone) else find(place) for place in range(count)], dtype=np.int64)

@@ -1,0 +1,47 @@
+"""Which edges a fault took: the shortest ways that influence can go from its most probable origin to what it affects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from graph.faultpath.clues import Clues
+from graph.faultpath.influence import Influence
+from graph.faultpath.state import Way
+from schemas.device import DeviceId
+from schemas.event import Micros
+
+FADES = 0.97
+"""Each hop of a way is a little less certain than the one before."""
+
+
+def ways(influence: Influence, origin: int, affected: Mapping[DeviceId, Micros], clues: Clues) -> tuple[Way, ...]:
+    """Edges outward from the origin. An edge is as certain as the surest of the devices that it leads to."""
+    before = influence.tree(origin)
+    place = {device: number for number, device in enumerate(clues.devices)}
+    certain: dict[int, float] = {}
+    for device in affected:
+        here, sure = influence.place[device], _sure(clues, place[device])
+        while here in before:
+            certain[here] = max(certain.get(here, 0.0), sure)
+            here = before[here]
+    depth = {origin: 0}
+    found = []
+    for target in before:  # nearest first
+        if target in certain:
+            depth[target] = depth[before[target]] + 1
+            found.append(_way(influence, before[target], target, certain[target] * FADES ** depth[target], affected))
+    return tuple(found)
+
+
+def _sure(clues: Clues, place: int) -> float:
+    """How certain it is that a device is affected: that its evidence is no chance."""
+    nats = max(float(clues.alone[place]), float(clues.conflict[place]), float(clues.tail[place]), 1.0)
+    return float(1 - np.exp(-nats))
+
+
+def _way(influence: Influence, source: int, target: int, probability: float, affected: Mapping[DeviceId, Micros]) -> Way:
+    one, other = influence.names[source], influence.names[target]
+    lag = affected[other] - affected[one] if one in affected and other in affected else None
+    return Way(one, other, influence.relations[source, target], lag, probability)
