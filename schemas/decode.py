@@ -14,14 +14,17 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 
-from schemas.batch import elements
+from schemas.batch import MARKS, Element, elements
 from schemas.event import Connected, Event
 from schemas.finding import Invalid
 from schemas.strict import WHITE, Refusal
 from schemas.verdict import judge
 from schemas.wire import MANY, ONE, WRITER, WireEvent, tame
 
+QUOTE = b'"'
+VECTORS_PAY = 2048
 _HIGH_CONTROL = re.compile(rb"\xc2[\x80-\x9f]")
 _CONTROL_ESCAPE = re.compile(rb"\\(?:[bfnrt]|u00[018-9][0-9a-fA-F]|u007[fF])")
 _AMBIGUOUS = re.compile(rb"\\(?=x(?:5c|[89a-f][0-9a-f]))")
@@ -77,13 +80,13 @@ def decode_lines(lines: Iterable[bytes], *, start: int = 0, limits: Limits = LIM
 
     `offset` counts lines, blank ones too, from `start`. Fastest with 100 to 1,000 lines at a time.
     """
-    numbered = [(at, text) for at, line in enumerate(lines, start) if (text := line.strip(WHITE))]
-    if not numbered:
-        return Decoded([], [], [])
-    events = _vouched_lines([text for _, text in numbered], limits)
-    if events is None:
-        return _each(numbered, limits)
-    return Decoded(events, [], [at for at, _ in numbered])
+    texts = [line.strip(WHITE) for line in lines]
+    numbered: Sequence[int] = range(start, start + len(texts))
+    if not all(texts):
+        numbered = [at for at, text in zip(numbered, texts, strict=True) if text]
+        texts = [text for text in texts if text]
+    events = _vouched_lines(texts, limits) if texts else []
+    return _each(zip(numbered, texts, strict=True), limits) if events is None else Decoded(events, [], numbered)
 
 
 def original(text: str) -> bytes:
@@ -111,7 +114,7 @@ def _vouched_batch(raw: bytes, limits: Limits) -> list[Event] | None:
     """The events of a batch if the strict types vouch for all of them."""
     try:
         wires = MANY.decode(raw)
-        if len(wires) > limits.batch or not _unambiguous(raw, wires) or not all(map(tame, wires)):
+        if len(wires) > limits.batch or not _unambiguous(raw, wires) or not tame(wires):
             return None
         return [wire.event() for wire in wires]
     except (ValueError, RecursionError):
@@ -121,17 +124,18 @@ def _vouched_batch(raw: bytes, limits: Limits) -> list[Event] | None:
 def _vouched_lines(lines: list[bytes], limits: Limits) -> list[Event] | None:
     r"""The events of lines if the strict types vouch for all of them, read as one array.
 
-    A border is `,\n{`: within a string it is refused, between the members of an object it is no JSON. So if every newline
-    belongs to one, each stands between elements of an array: of the outer one, or of `signals`, the only other with objects.
+    A border is `,\n{`: within a string it is refused, between the members of an object it is no JSON. So if there are no other
+    newlines, each border is between elements of an array: of the outer one, or of `signals`, the only other with objects.
     """
     joined = b"[" + b",\n".join(lines) + b"]"
-    borders = len(lines) - 1
-    if joined.count(b"\n") != borders or joined.count(b",\n{") != borders or max(map(len, lines)) > limits.message:
+    if joined.count(b"\n") != len(lines) - 1 or {line[0] for line in lines} != {ord("{")}:
+        return None
+    if len(joined) > limits.message and max(map(len, lines)) > limits.message:
         return None
     events = _vouched_batch(joined, msgspec.structs.replace(limits, batch=len(lines)))
     if events is None or len(events) != len(lines):
         return None
-    if any(type(event.body) is Connected and event.body.signals for event in events):
+    if any([type(event.body) is Connected for event in events]):  # noqa: C419 - a list is faster than a generator
         pieces = _RAW.decode(joined)
         return events if all(map(bytes.__eq__, map(bytes, pieces), lines)) else None
     return events
@@ -140,7 +144,7 @@ def _vouched_lines(lines: list[bytes], limits: Limits) -> list[Event] | None:
 def _vouched(raw: bytes) -> Event | None:
     try:
         wire = ONE.decode(raw)
-        return wire.event() if _unambiguous(raw, wire) and tame(wire) else None
+        return wire.event() if _unambiguous(raw, wire) and tame((wire,)) else None
     except (ValueError, RecursionError):
         return None
 
@@ -158,7 +162,12 @@ def _unambiguous(raw: bytes, wires: Wire) -> bool:
         if _CONTROL_ESCAPE.search(raw):
             return False
         raw, again = _without_escapes(raw), _without_escapes(again)
-    return raw.count(b'"') == again.count(b'"')
+    return _quotes(raw) == _quotes(again)
+
+
+def _quotes(raw: bytes) -> int:
+    """As `raw.count`, but five times as fast where there are many."""
+    return raw.count(QUOTE) if len(raw) < VECTORS_PAY else int(np.count_nonzero(np.frombuffer(raw, np.uint8) == ord(QUOTE)))
 
 
 def _without_escapes(raw: bytes) -> bytes:
@@ -167,18 +176,28 @@ def _without_escapes(raw: bytes) -> bytes:
 
 def _broken(raw: bytes, limits: Limits) -> Decoded:
     """A batch, element by element; one that is too long is refused as a whole."""
-    pieces: list[tuple[int, bytes]] = []
+    pieces: list[bytes] = []
     faults: list[Invalid] = []
-    for at, (text, fault) in enumerate(elements(raw)):
+    for at, (text, fault) in enumerate(_elements(raw)):
         if fault:
             faults.append(Invalid(offset=at, reason=fault, pointer="", raw=shown(text)))
         elif at >= limits.batch:
             return _refused(raw, f"batch longer than {limits.batch} events")
         else:
-            pieces.append((at, text))
-    decoded = _each(pieces, limits)
+            pieces.append(text)
+    decoded = _each(enumerate(pieces), limits)
     decoded.invalid.extend(faults)
     return decoded
+
+
+def _elements(raw: bytes) -> Iterable[Element]:
+    """At a parser's speed where the array is well-formed and not absurdly long."""
+    if raw.count(b",") > MARKS:
+        return elements(raw)
+    try:
+        return [Element(bytes(piece)) for piece in _RAW.decode(raw)]
+    except (ValueError, RecursionError):
+        return elements(raw)
 
 
 def _each(pieces: Iterable[tuple[int, bytes]], limits: Limits) -> Decoded:

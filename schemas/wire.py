@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -199,25 +199,16 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Raises:
             Doubt: a text is outside its alphabet, or the strict types know too little to vouch for it.
         """
-        time, epoch = self.time, self.epoch
-        return Event(
-            Stamp(
-                Micros(SECONDS[time[:19]] + FRACTIONS[time[19:]]),
-                SOURCES[self.source],
-                0 if epoch is None else EPOCHS[epoch],
-                self.count(),
-                self.id,
-            ),
-            self.body(),
-        )
-
-    def count(self) -> int:
-        digits = self.sequence
+        time, epoch, digits = self.time, self.epoch, self.sequence
         if digits is None:
-            return 0
-        if len(digits) != len(LAST_SEQUENCE) or digits > LAST_SEQUENCE or not digits.isascii() or not digits.isdigit():
+            sequence = 0
+        elif len(digits) == len(LAST_SEQUENCE) and digits <= LAST_SEQUENCE and digits.isascii() and digits.isdigit():
+            sequence = int(digits)
+        else:
             raise Doubt(digits[:64])
-        return int(digits)
+        at = Micros(SECONDS[time[:19]] + FRACTIONS[time[19:]])
+        stamp = Stamp(at, SOURCES[self.source], 0 if epoch is None else EPOCHS[epoch], sequence, self.id)
+        return Event(stamp, self.body())
 
     def body(self) -> Body:
         raise NotImplementedError
@@ -306,16 +297,18 @@ WireEvent = (
 )
 
 
-def tame(wire: WireEvent) -> bool:
-    """Whether its free object holds plain values only; nesting and huge integers are for `schemas.strict` to judge."""
-    if not isinstance(wire, ConnectedEvent | LinkedEvent) or wire.data.properties is UNSET:
-        return True
+def tame(wires: Iterable[WireEvent]) -> bool:
+    """Whether all free objects hold plain values only; nesting and huge integers are for `schemas.strict` to judge."""
+    free = [wire.data.properties for wire in wires if isinstance(wire, WITH_FREE_OBJECT)]
     return all(
         not isinstance(value, dict | list) and (not isinstance(value, int) or value in bounds.LONG)
-        for value in wire.data.properties.values()
+        for properties in free
+        if properties is not UNSET
+        for value in properties.values()
     )
 
 
+WITH_FREE_OBJECT = (ConnectedEvent, LinkedEvent)
 ONE = msgspec.json.Decoder(WireEvent)
 MANY = msgspec.json.Decoder(list[WireEvent])
 WRITER = msgspec.json.Encoder()
