@@ -53,8 +53,8 @@ class ActionStatus(StrEnum):
     EXPIRED = "expired"
 
 
-class Data(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="camel", gc=False):
-    """The body of an event; closed but for its free objects."""
+class Data(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", tag=True, gc=False):
+    """The body of an event in the core; logs and snapshots hold it as a tagged array. Its wire form is in `schemas.wire`."""
 
 
 class Connected(Data, frozen=True, gc=False):
