@@ -8,9 +8,10 @@ Used by `tests` on every published schema and by whoever plans a new version.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import jsonschema
 import msgspec
@@ -18,6 +19,7 @@ import msgspec
 from schemas.strict import point
 
 Schema = dict[str, Any]
+Node: TypeAlias = "Schema | bool"
 
 
 class Mode(StrEnum):
@@ -110,6 +112,13 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
+def _refers_to_defs_only(document: Schema) -> bool:
+    text = _text({key: value for key, value in document.items() if key != "$id"})
+    words = set(re.findall(r'"(\$\w+)":', text))
+    targets = re.findall(r'"\$ref": "([^"]*)"', text)
+    return words <= {"$ref", "$defs", "$schema", "$comment"} and all(target.startswith("#/$defs/") for target in targets)
+
+
 def _types(schema: Schema) -> frozenset[str]:
     kinds = schema.get("type", TYPES)
     return frozenset({kinds} if isinstance(kinds, str) else kinds)
@@ -121,7 +130,7 @@ def _concerns(schema: Schema, kind: str) -> bool:
     return kind in kinds or (kind == "number" and "integer" in kinds)
 
 
-def _plain(schema: Schema | bool) -> Schema:
+def _plain(schema: Node) -> Schema:
     if isinstance(schema, bool):
         return {} if schema else {"not": {}}
     return schema
@@ -142,7 +151,8 @@ class Reading:
         self.reader = reader
         self.name = name
         self._open: set[tuple[str, str]] = set()
-        self._same_defs = _text(writer.get("$defs", {})) == _text(reader.get("$defs", {}))
+        same_defs = _text(writer.get("$defs", {})) == _text(reader.get("$defs", {}))
+        self._same_references = same_defs and _refers_to_defs_only(writer) and _refers_to_defs_only(reader)
 
     def breaks(self) -> list[Break]:
         roots = [{key: value for key, value in root.items() if key != "$id"} for root in (self.writer, self.reader)]
@@ -151,7 +161,7 @@ class Reading:
     def _break(self, pointer: str, rule: str, why: str) -> Break:
         return Break(pointer, rule, f"The {self.name} schema's reader may refuse: {why}.")
 
-    def _resolved(self, schema: Schema | bool, root: Schema) -> Schema:
+    def _resolved(self, schema: Node, root: Schema) -> Schema:
         """Without `$ref`, as long as it points into the document's own `$defs` and stands alone."""
         plain = _plain(schema)
         seen: set[str] = set()
@@ -166,14 +176,17 @@ class Reading:
     def _same(self, writer: Any, reader: Any) -> bool:
         """Equal text, and equal meaning of the references in it."""
         text = _text(reader)
-        return text == _text(writer) and (self._same_defs or '"$' not in text)
+        return text == _text(writer) and (self._same_references or '"$' not in text)
 
-    def _compare(self, written: Schema | bool, read: Schema | bool, pointer: str) -> Iterator[Break]:
+    def _compare(self, written: Node, read: Node, pointer: str) -> Iterator[Break]:
         if self._same(written, read):
             return
         writer, reader = self._resolved(written, self.writer), self._resolved(read, self.reader)
         pair = (_text(writer), _text(reader))
         if self._same(writer, reader) or pair in self._open or writer.get("not") == {}:
+            return
+        if reader == {"not": {}}:
+            yield self._break(pointer, "false", "something was allowed here and nothing is now")
             return
         # A pair met again inside itself: what breaks it is found by the outer comparison.
         self._open.add(pair)
@@ -226,10 +239,11 @@ class Reading:
 
     def _unknown(self, writer: Schema, reader: Schema, pointer: str) -> Iterator[Break]:
         for keyword, demand in reader.items():
-            strange = keyword not in KNOWN and (keyword in ENTANGLED or not self._same(writer.get(keyword), demand))
-            if strange or (keyword == "$ref" and not self._same(writer.get(keyword), demand)):
+            equal = self._same(writer.get(keyword), demand)
+            strange = keyword not in KNOWN and (keyword in ENTANGLED or not equal)
+            if strange or (keyword == "$ref" and not (equal and self._same_references)):
                 yield self._break(point(pointer, keyword), keyword, f"what {keyword} demands cannot be compared")
-        for keyword in ("patternProperties", "prefixItems", "additionalItems", "if"):
+        for keyword in ("patternProperties", "prefixItems", "additionalItems"):
             if keyword in writer and keyword not in reader:
                 yield self._break(pointer, keyword, f"what {keyword} allowed cannot be compared")
 
@@ -294,7 +308,7 @@ class Reading:
         if self._same(writer.get("propertyNames", {}), demand):
             return
         if writer.get("additionalProperties") is False:
-            names = {"enum": sorted(writer.get("properties", {}))}
+            names: Schema = {"enum": sorted(writer.get("properties", {}))}
         else:
-            names = {"type": "string", **_plain(writer.get("propertyNames", {}))}
+            names = {"type": "string", **self._resolved(writer.get("propertyNames", {}), self.writer)}
         yield from self._compare(names, demand, point(pointer, "propertyNames"))

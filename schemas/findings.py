@@ -1,0 +1,60 @@
+"""JSON Schemas of what the service publishes, made from the types in `schemas.finding`.
+
+Readers of findings should pass over members that they do not know: unlike events, findings may gain members.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from schemas import finding
+from schemas.definitions import DIALECT, HOME, Schema
+from schemas.device import DeviceId, Relation, SignalName
+from schemas.event import Severity
+
+AT = "2026-01-05T08:30:00.250Z"
+PUMP = DeviceId("pump-07")
+TANK = DeviceId("tank-03")
+
+EXAMPLES: dict[str, msgspec.Struct] = {
+    "score": finding.DeviceScore(time=AT, device_id=PUMP, score=7.5, threshold=5.0, anomalous=True),
+    "alert": finding.Alert(
+        alert_id="al-1",
+        time=AT,
+        device_id=PUMP,
+        condition="anomaly",
+        severity=Severity.HIGH,
+        state=finding.AlertState.RAISED,
+        score=7.5,
+        explanation=finding.Explanation(signals=(finding.SignalShare(SignalName("flow"), 1.0),)),
+    ),
+    "fault": finding.Fault(
+        fault_id="f-1",
+        opened_at=AT,
+        updated_at=AT,
+        origins=(finding.Origin(PUMP, 0.8),),
+        affected=(finding.Affected(TANK, AT),),
+        path=(finding.PathStep(PUMP, TANK, Relation.FEEDS, 12.0, 0.9),),
+    ),
+    "invalid": finding.Invalid(offset=3, reason="time is missing", pointer="", raw="{}"),
+}
+_TYPES: dict[str, Any] = {
+    "score": finding.DeviceScore | finding.PlantScore,
+    "alert": finding.Alert,
+    "fault": finding.Fault,
+    "invalid": finding.Invalid,
+}
+
+
+def schema_of(name: str) -> Schema:
+    return {
+        "$schema": DIALECT,
+        "$id": f"{HOME}{name}.json",
+        **msgspec.json.schema(_TYPES[name]),
+        "examples": [msgspec.to_builtins(EXAMPLES[name])],
+    }
+
+
+FINDINGS = {name: schema_of(name) for name in _TYPES}
