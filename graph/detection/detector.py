@@ -22,7 +22,8 @@ from graph.detection.judge import Findings, Judge
 from graph.detection.layout import EVENT_STEP, Layout
 from graph.detection.model import Model, decode, encode, numeric_of, numeric_parts, pack_arrays, unpack_arrays
 from graph.detection.numeric import Follower, Numeric, train_numeric
-from graph.detection.readings import Reading, Recording, is_alarm_key, readings
+from graph.detection.news import News
+from graph.detection.readings import Reading, Recording, readings
 from graph.detection.states import States
 from graph.detection.table import Row, Table
 from graph.detection.training import STRETCHES, learn
@@ -47,7 +48,6 @@ class Detector:
         self._own = False
         self._closed: list[Step] = []
         self._gone: dict[DeviceId, int] = {}
-        self._strange_alarms: dict[tuple[str, str], int] = {}
         self._adopt(model or Model(BLANK_LAYOUT))
 
     def _adopt(self, model: Model) -> None:
@@ -59,6 +59,7 @@ class Detector:
         self._watch = Watch(model.discrete) if model.discrete else None
         self._follower = Follower(model.numeric) if model.numeric else None
         self._settling: list[Row] = []
+        self._news = News(by_change=layout.aligned and layout is not BLANK_LAYOUT)
         self._judge = Judge(model)
 
     # --- Events in --------------------------------------------------------------------------------------------------------
@@ -100,18 +101,10 @@ class Detector:
                 self._table.set(column, float(value), at)
         elif self._watch is not None and self._states.set(self._watch, key, value, at):
             self._table.begin(at)
-        elif is_alarm_key(key):
-            self._strange_alarm(key, at, active=bool(value))
+        elif self._news.take(key, value, at):
+            self._table.begin(at)
         if self._cold is not None:
             self._table.begin(at)
-
-    def _strange_alarm(self, key: tuple[str, str], at: Micros, *, active: bool) -> None:
-        """An alarm that history never saw."""
-        self._table.begin(at)
-        if active:
-            self._strange_alarms.setdefault(key, at)
-        else:
-            self._strange_alarms.pop(key, None)
 
     # --- Steps out --------------------------------------------------------------------------------------------------------
 
@@ -125,7 +118,7 @@ class Detector:
     def _score(self, row: Row) -> Step | None:
         if self._watch is None and not row.fresh and self.model.layout.sampled:
             return None
-        findings = Findings(row.at, gone=self._gone, strange_alarms=self._strange_alarms)
+        findings = Findings(row.at, gone=self._gone, news=tuple(sorted(self._news.strange(row.at))))
         if self._watch is not None:
             findings.surprise = self._watch.look(row.at)
         if row.fresh:
@@ -177,7 +170,7 @@ class Detector:
                 "numeric": (pack_arrays(arrays), plain) if learnt else None,
                 "settling": [(row.at, row.values.tobytes()) for row in self._settling],
                 "gone": list(self._gone.items()),
-                "alarms": list(self._strange_alarms.items()),
+                "news": self._news.state(),
                 "closed": [step.packed() for step in self._closed],
             }
         )
@@ -202,7 +195,7 @@ class Detector:
             self._follower.restore(held["follower"])
         self._settling = [Row(at, np.frombuffer(values, dtype=np.float64).copy(), fresh=True) for at, values in held["settling"]]
         self._gone = dict(held["gone"])
-        self._strange_alarms = {(key[0], key[1]): at for key, at in held["alarms"]}
+        self._news.restore(held["news"])
         self._closed = [Step.unpacked(part) for part in held["closed"]]
 
 

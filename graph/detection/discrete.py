@@ -8,6 +8,7 @@ should have followed did not come shows as a joint state that outlasts its time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -69,6 +70,7 @@ class Watch:
         self._state = np.full(columns, UNKNOWN, dtype=np.int64)
         self._since = np.zeros(columns, dtype=np.int64)
         self._changed = np.zeros(columns, dtype=bool)
+        self._raw = np.zeros(columns)
         self._recent = np.zeros((SLOTS, columns))
         self._blame = np.full((SLOTS, columns), -1, dtype=np.int64)
         self._slot = 0
@@ -83,11 +85,13 @@ class Watch:
         """What is taken for granted until told otherwise: an alarm is off."""
         self._state[column], self._since[column] = state, at
 
-    def set(self, column: int, state: int, at: Micros, *, renews: bool) -> None:
-        """A value came. A counter's tick renews its state; any other value counts when it differs."""
+    def set(self, column: int, state: int, raw: float, at: Micros, *, renews: bool) -> None:
+        """A value came, `raw` in a form that can be compared. A counter's tick renews its state; any other value when it differs."""
         state = NEW if state < 0 else state
         known = self._state[column]
-        if renews or known != state:
+        differs = known != state or (state == NEW and raw != self._raw[column])
+        self._raw[column] = raw
+        if renews or differs:
             self._changed[column] |= known != UNKNOWN
             self._state[column], self._since[column] = state, at
 
@@ -143,16 +147,19 @@ class Watch:
         self._blame[slot] = np.where(higher, pair, self._blame[slot])
 
     def state(self) -> tuple[object, ...]:
-        arrays = (self._state, self._since, self._changed, self._recent, self._blame)
-        return (*(part.tobytes() for part in arrays), self._slot, self._begun)
+        return (*(part.tobytes() for part in self._arrays()), self._slot, self._begun)
 
     def restore(self, state: Sequence[object]) -> None:
-        kept = [part for part in state[:5] if isinstance(part, bytes)]
-        for part, mine in zip(kept, (self._state, self._since, self._changed, self._recent, self._blame), strict=True):
+        *parts, slot, begun = state
+        for part, mine in zip(parts, self._arrays(), strict=True):
+            assert isinstance(part, bytes)
             mine[...] = np.frombuffer(part, dtype=mine.dtype).reshape(mine.shape)
-        assert isinstance(state[5], int)
-        assert state[6] is None or isinstance(state[6], int)
-        self._slot, self._begun = state[5], state[6]
+        assert isinstance(slot, int)
+        assert begun is None or isinstance(begun, int)
+        self._slot, self._begun = slot, begun
+
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return (self._state, self._since, self._changed, self._raw, self._recent, self._blame)
 
 
 def by_device(values: Floats, places: Ints, devices: int) -> Floats:

@@ -38,7 +38,7 @@ class Findings:
 
     at: Micros
     gone: Mapping[DeviceId, int]
-    strange_alarms: Mapping[Key, int]
+    news: tuple[Key, ...]
     surprise: Surprise | None = None
     strangeness: Strangeness | None = None
     known: Bools | None = None
@@ -67,7 +67,7 @@ class Judge:
 
     def step(self, findings: Findings) -> Step:
         """The step's scores."""
-        extra = tuple(sorted({*findings.gone, *(device for device, _ in findings.strange_alarms)}))
+        extra = tuple(sorted({*findings.gone, *(device for device, _ in findings.news)}))
         if extra != self._extra:
             self._extra = extra
             self._arrange()
@@ -109,7 +109,7 @@ class Judge:
             alone = by_device(findings.surprise.alone, self._states, count)
             conflict = by_device(findings.surprise.conflict, self._states, count)
         new = np.log(self._model.discrete.runs + 2) if self._model.discrete else STATE_LIMIT
-        for device, _ in findings.strange_alarms:
+        for device, _ in findings.news:
             alone[self._index[device]] = max(alone[self._index[device]], float(new))
         return alone, conflict
 
@@ -142,7 +142,7 @@ class Judge:
             self._explain_states(findings, int(place), signals, neighbours)
             self._explain_numbers(findings, int(place), signals, neighbours)
             device = self._devices[place]
-            signals |= {name: STATE_LIMIT for owner, name in findings.strange_alarms if owner == device}
+            signals |= {name: STATE_LIMIT for owner, name in findings.news if owner == device}
             most = sorted(neighbours.items(), key=lambda item: (-item[1], item[0]))[:MOST_NEIGHBOURS]
             found[device] = (tuple(sorted(signals.items(), key=lambda item: (-item[1], item[0]))), tuple(most))
         return found

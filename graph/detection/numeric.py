@@ -213,6 +213,6 @@ def _thresholds(model: Numeric, excesses: Sequence[Floats]) -> Numeric:
         plant_start=start,
         plant_excess=excess,
         plant_floor=floor,
-        plant_threshold=max(alarm_threshold(plant, len(stacked) * model.step / DAY), floor + 1e-3),
+        plant_threshold=max(alarm_threshold(plant, days=len(stacked) * model.step / DAY, recordings=1), floor + 1e-3),
         limits=np.maximum(np.quantile(best, 1 - DEVICE_SHARE, axis=0), DEVICE_NATS),
     )

@@ -130,9 +130,10 @@ def build(tallies: Sequence[Tally], layout: Layout, pairs: Sequence[Pair], devic
     place = np.full(sum(spans) + 1, -1, dtype=np.int64)
     tables: list[Floats] = [np.zeros(BIN_COUNT)]
     for number, found in enumerate(joint):
+        whole = sum(spell.micros for spell in found)
         for state, lengths in _by_state(found).items():
             place[pair_first[number] + state] = len(tables)
-            tables.append(surprise_by_time(lengths))
+            tables.append(surprise_by_time(lengths, whole))
     return Discrete(
         devices=tuple(devices),
         first=first,
@@ -170,6 +171,7 @@ def _by_state(spells: Sequence[Spell]) -> Mapping[int, list[int]]:
 def _rows(spells: Sequence[Spell], size: int, runs: int) -> Iterator[Floats]:
     """A row for each state; one that these spells lack is as surprising as a new one from the start."""
     by_state = _by_state(spells)
+    whole = sum(spell.micros for spell in spells)
     new = np.full(BIN_COUNT, surprise_of_new(spells, runs))
     for state in range(size):
-        yield surprise_by_time(by_state[state]) if state in by_state else new
+        yield surprise_by_time(by_state[state], whole) if state in by_state else new

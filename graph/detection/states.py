@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from graph.detection.discrete import Watch
 from graph.detection.layout import Coding, Layout, label_of
 from graph.detection.readings import Key, is_alarm_key
@@ -33,7 +35,8 @@ class States:
         column = self.places.get(key)
         if column is None:
             return False
-        watch.set(column, self._state(column, value), at, renews=self._renews[column])
+        raw = float(crc32(value.encode())) if isinstance(value, str) else float(value)
+        watch.set(column, self._state(column, value), raw, at, renews=self._renews[column])
         return True
 
     def _state(self, column: int, value: SignalValue) -> int:

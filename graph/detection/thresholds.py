@@ -19,6 +19,8 @@ LEAST_START = 1.0
 LEAST_EXCESS = 0.25
 """Spreads: no tail is taken to begin sooner or to fall faster, whatever a short history says."""
 ALARMS_PER_DAY = 0.7
+ALARMS_PER_RECORDING = 0.1
+"""Where recordings last minutes, an allowance by the day says nothing: one in ten of them may hold an alarm."""
 LEAST_ALARMS = 0.5
 """A short history is allowed no whole alarm, and no threshold is extrapolated far beyond it."""
 MOST_TIME_IN_ALARM = 0.01
@@ -43,12 +45,15 @@ def episodes(scores: Sequence[Floats], threshold: float) -> int:
     return count
 
 
-def alarm_threshold(scores: Sequence[Floats], days: float) -> float:
-    """The lowest of history's scores above which there are no more alarms than allowed, and little time in alarm."""
+def alarm_threshold(scores: Sequence[Floats], *, days: float, recordings: int) -> float:
+    """The lowest of history's scores above which there are no more alarms than allowed, and little time in alarm.
+
+    `scores` are blocks of history, `recordings` how many recordings they come from.
+    """
     ranked = np.sort(np.concatenate(scores))[::-1]
     if not len(ranked):
         return 1.0
-    allowed = max(ALARMS_PER_DAY * days, LEAST_ALARMS)
+    allowed = max(ALARMS_PER_DAY * days, ALARMS_PER_RECORDING * recordings, LEAST_ALARMS)
     most = max(int(MOST_TIME_IN_ALARM * len(ranked)), 1)
     low, high = 0, min(most, len(ranked) - 1)
     if episodes(scores, float(ranked[0])) > allowed:

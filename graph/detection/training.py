@@ -137,7 +137,8 @@ def _learn_discrete(recordings: Sequence[Recording], layout: Layout, topology: T
         model = build(others, layout, pairs, devices)
         scores += [replayed_surprise(recording, layout, model) for recording in recordings[fold::folds]]
     days = sum(map(len, scores)) * layout.step / DAY
-    return msgspec.structs.replace(whole, threshold=max(alarm_threshold(scores, days), LEAST_PLANT_NATS))
+    threshold = alarm_threshold(scores, days=days, recordings=len(recordings))
+    return msgspec.structs.replace(whole, threshold=max(threshold, LEAST_PLANT_NATS))
 
 
 def replayed_surprise(recording: Recording, layout: Layout, model: Discrete) -> Floats:

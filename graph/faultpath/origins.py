@@ -28,8 +28,8 @@ def rank_states(influence: Influence, clues: Clues) -> Floats:
     """Devices by states: what their causes do not explain of them, and what they explain of their effects.
 
     With s = max(alone, conflict) and A the devices with s > 3: m(v) = max(alone(v) (1 - max 0.9^k over causes in A, k hops up and
-    not later), conflict(v)); score = m + 0.5 sum of 0.7^k s(w) over w in A, k hops down and not earlier. A device without
-    signals has the sum of 0.7^k m(w) over what lies below it.
+    not later), conflict(v)); score = m + 0.5 sum of 0.7^k s(w) over w in A, k hops down and not earlier. A device that the
+    detector does not watch has the sum of 0.7^k m(w) over what lies below it.
     """
     place, count = _places(influence, clues), len(influence)
     alone, conflict = _spread(clues.alone, place, count), _spread(clues.conflict, place, count)
@@ -51,7 +51,9 @@ def rank_states(influence: Influence, clues: Clues) -> Floats:
     for here in involved:
         for there, hops in influence.hops(here, most=MOST_HOPS, backward=True).items():
             hidden[there] += COVERS**hops * own[here]
-    return np.where(influence.instrumented | (score > 0), score, hidden)
+    watched = np.zeros(count, dtype=bool)
+    watched[place] = True
+    return np.where(watched, score, hidden)
 
 
 def _places(influence: Influence, clues: Clues) -> Ints:
