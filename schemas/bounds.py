@@ -27,7 +27,7 @@ LONG = range(-(2**63), 2**63)
 
 CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 NOT_IN_DEVICE_ID = r"[^A-Za-z0-9_.:/-]"
-URI_LETTERS = r"A-Za-z0-9._~:/?\[\]@!$&'()*+,;=-"
+URI_LETTERS = r"A-Za-z0-9._~:/?\[\]@!\x24&'()*+,;=-"
 URI_REFERENCE = rf"^(?:[{URI_LETTERS}]|%[0-9A-Fa-f]{{2}})*(?:#(?:[{URI_LETTERS}]|%[0-9A-Fa-f]{{2}})*)?$"
 NOT_IN_URI = rf"[^%#{URI_LETTERS}]"
 MEDIA_TYPE = r"^[A-Za-z0-9][A-Za-z0-9!#&^_.+-]*/[A-Za-z0-9]"

@@ -1,7 +1,7 @@
 """The JSON Schemas (2020-12) of every event: the binding form of the contract.
 
 Each is complete in itself: envelope and `data` of one type, references only into its own `$defs`. The files in
-`schemas/events/` are their published copies, which a test keeps equal. `schemas.verdict` validates with them and
+`schemas/published/` are their published copies, which a test keeps equal. `schemas.verdict` validates with them and
 `schemas.asyncapi` publishes them. Which members there are is written here and, for speed, again in `schemas.wire`; the
 differential test proves that both agree.
 """

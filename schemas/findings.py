@@ -53,7 +53,7 @@ def schema_of(name: str) -> Schema:
         "$schema": DIALECT,
         "$id": f"{HOME}{name}.json",
         **msgspec.json.schema(_TYPES[name]),
-        "examples": [msgspec.to_builtins(EXAMPLES[name])],
+        "examples": [msgspec.json.decode(msgspec.json.encode(EXAMPLES[name]))],
     }
 
 
