@@ -1,0 +1,143 @@
+"""MQTT, the only file that knows it: connections that come back, acknowledgement by hand, and the embedded broker.
+
+aiomqtt acknowledges a QoS 1 message before the program has seen it; here a message is acknowledged when its receiver says so,
+through the client underneath. What was not acknowledged, the broker sends again after a reconnect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+import aiomqtt
+from amqtt.broker import Broker
+from amqtt.contexts import BrokerConfig, ListenerConfig
+
+logger = logging.getLogger(__name__)
+RECONNECT = (0.2, 5.0)
+"""Seconds before the first and between later attempts to connect."""
+QOS = 1
+IN_FLIGHT = 1000
+"""Messages sent but not acknowledged; the client holds back more."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a broker is and how to be let in. The password is never part of a text form."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: Callable[[], str | None] = lambda: None
+    tls: bool = False
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message that waits for `ack`; until then the broker keeps it."""
+
+    topic: str
+    payload: bytes
+    ack: Callable[[], object]
+
+
+class Connection:
+    """One client's connection, while it lasts."""
+
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self._client = client
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """At least once: returns when the broker has it. Raises ConnectionError."""
+        try:
+            await self._client.publish(topic, payload, qos=QOS, retain=retain)
+        except aiomqtt.MqttError as error:
+            raise ConnectionError(str(error)) from error
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """What the subscriptions bring in. Raises ConnectionError when the connection is lost."""
+        acknowledge = self._client._client.ack  # noqa: SLF001 - aiomqtt has no manual acknowledgement of its own
+        try:
+            async for message in self._client.messages:
+                payload = message.payload if isinstance(message.payload, bytes) else b""
+                yield Message(str(message.topic), payload, partial(acknowledge, message.mid, message.qos))
+        except aiomqtt.MqttError as error:
+            raise ConnectionError(str(error)) from error
+
+    def waiting(self) -> int:
+        """Messages that are here but not taken yet."""
+        return len(self._client.messages)
+
+
+@asynccontextmanager
+async def connect(address: Address, identifier: str, topics: Sequence[str] = ()) -> AsyncIterator[Connection]:
+    """A connection under a fixed name, whose session and subscriptions the broker keeps. Raises ConnectionError."""
+    client = aiomqtt.Client(
+        address.host,
+        address.port,
+        username=address.username,
+        password=address.password(),
+        identifier=identifier,
+        clean_session=False,
+        tls_params=aiomqtt.TLSParameters() if address.tls else None,
+        timeout=10,
+        max_inflight_messages=IN_FLIGHT,
+    )
+    client._client.manual_ack_set(True)  # noqa: SLF001 - see `messages`
+    client.pending_calls_threshold = 10_000
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(client)
+            for topic in topics:
+                await client.subscribe(topic, qos=QOS)
+        except aiomqtt.MqttError as error:
+            raise ConnectionError(str(error)) from error
+        with suppress(aiomqtt.MqttError):  # a lost connection has been reported where it was used
+            yield Connection(client)
+
+
+async def connections(address: Address, identifier: str, topics: Sequence[str] = ()) -> AsyncIterator[Connection]:
+    """One connection after the other, for ever: when one is lost, the next."""
+    first, later = RECONNECT
+    pause = first
+    while True:
+        try:
+            async with connect(address, identifier, topics) as connection:
+                pause = first
+                yield connection
+        except ConnectionError as error:
+            logger.warning("MQTT broker at %s:%d: %s; trying again", address.host, address.port, error)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, later)
+
+
+class EmbeddedBroker:
+    """amqtt in this process: for a trial, a single machine, and tests. It keeps nothing over a restart."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._broker: Broker | None = None
+
+    async def __aenter__(self) -> Self:
+        listener = ListenerConfig(bind=f"{self._host}:{self._port}")
+        plugins = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+        self._broker = Broker(BrokerConfig(listeners={"default": listener}, plugins=plugins))
+        await self._broker.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._broker is not None:
+            await self._broker.shutdown()
+
+    @property
+    def port(self) -> int:
+        """The port in use; a free one was chosen if it was to be 0."""
+        assert self._broker is not None
+        server = self._broker._servers["default"].instance  # noqa: SLF001 - amqtt does not tell which port it got
+        return int(server.sockets[0].getsockname()[1])

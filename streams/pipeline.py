@@ -1,0 +1,164 @@
+"""From events to findings: the whole computation of one site as a plain object, without I/O and without await.
+
+Fed by the service (live) and by `replay` (files) alike, in batches of any size: order is restored, the graph grows, each closed
+step is scored, faults and alarms follow. `snapshot` and `restore` are bit-exact: a restored pipeline goes on as if it had never
+stopped. What it answers depends on the events alone, not on how they were batched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from agents.alarms import Alarms
+
+from graph.detection import Detector, Model, Step
+from graph.faultpath import FaultState, FaultTracker
+from graph.topology import Topology
+from schemas.event import ActionResult, Connected, ControlAlarm, Disconnected, Event, Micros
+from schemas.finding import Alert
+from schemas.frame import pack, unpack
+from streams.windows import Lateness, Released, Reorder
+
+FORMAT = 1
+DAY = 86_400_000_000
+
+
+class SnapshotError(Exception):
+    """A snapshot is of another version, site or model."""
+
+
+class Counts(msgspec.Struct):
+    """`accepted` events are valid and new; `late` ones among them came too late to be scored."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    late: int = 0
+
+
+class Reaction(msgspec.Struct):
+    """What a batch of events gave rise to, each list in the order of event time."""
+
+    steps: list[Step] = []
+    faults: list[FaultState] = []
+    alerts: list[Alert] = []
+    results: list[ActionResult] = []
+    counts: Counts = msgspec.field(default_factory=Counts)
+
+
+class Pipeline:
+    """One site's state, touched by one thread.
+
+    `horizon`: how long, in microseconds of event time, the graph keeps its past and its tombstones.
+    """
+
+    def __init__(self, site: str, *, model: Model | None = None, lateness: Lateness | None = None, horizon: int = DAY) -> None:
+        self.site = site
+        self.topology = Topology()
+        self.counts = Counts()
+        self._model = model
+        self._horizon = horizon
+        self._reorder = Reorder(lateness or Lateness())
+        self._detector = Detector(model)
+        self._tracker = FaultTracker()
+        self._alarms = Alarms(site)
+        self._now = self._reorder.watermark
+
+    def __call__(self, events: Sequence[Event]) -> Reaction:
+        """Take in events in any order; what they made known."""
+        return self._react(self._reorder.push(events), len(events))
+
+    def finish(self) -> Reaction:
+        """The end of a recording: what still waits is taken in."""
+        return self._react(self._reorder.finish(), 0)
+
+    @property
+    def watermark(self) -> Micros:
+        return self._reorder.watermark
+
+    @property
+    def model_name(self) -> str:
+        return self._detector.model.name
+
+    @property
+    def model_digest(self) -> str:
+        return self._detector.model.digest
+
+    def _react(self, released: Released, received: int) -> Reaction:
+        reaction = Reaction()
+        reaction.counts = Counts(received - released.duplicates, released.duplicates, len(released.late))
+        self.topology.merge(released.late)
+        for event in released.ready:
+            if event.stamp.at != self._now:
+                self._close(Micros(event.stamp.at - 1), reaction)
+                self._now = event.stamp.at
+            self._take(event, reaction)
+        if self._reorder.watermark > self._now:
+            self._close(Micros(self._reorder.watermark - 1), reaction)
+        self._count(reaction.counts)
+        self._forget()
+        return reaction
+
+    def _take(self, event: Event, reaction: Reaction) -> None:
+        self.topology.merge((event,))
+        self._detector.push(event, self.topology)
+        body = event.body
+        if isinstance(body, ControlAlarm | Disconnected | Connected):
+            reaction.alerts += self._alarms.control(event)
+        elif isinstance(body, ActionResult):
+            reaction.results.append(body)
+
+    def _close(self, until: Micros, reaction: Reaction) -> None:
+        for step in self._detector.close(until, self.topology):
+            faults = self._tracker.update(step, self.topology)
+            reaction.steps.append(step)
+            reaction.faults += faults
+            reaction.alerts += self._alarms.update(step, faults, self.topology)
+
+    def _count(self, counts: Counts) -> None:
+        self.counts.accepted += counts.accepted
+        self.counts.duplicate += counts.duplicate
+        self.counts.late += counts.late
+
+    def _forget(self) -> None:
+        """The graph's past shrinks a tenth of the horizon at a time, so that it costs next to nothing."""
+        before = Micros(self._now - self._horizon)
+        if self._now > 0 and (self.topology.forgotten is None or before - self.topology.forgotten > self._horizon // 10):
+            self.topology.forget(before)
+
+    # --- State ---------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """All state; with the model's digest, but without the model if it was trained elsewhere."""
+        return msgspec.msgpack.encode(
+            {
+                "format": FORMAT,
+                "site": self.site,
+                "model": self._model.digest if self._model else None,
+                "topology": pack(self.topology.kept()),
+                "forgotten": self.topology.forgotten,
+                "reorder": self._reorder.state(),
+                "detector": self._detector.snapshot(),
+                "tracker": self._tracker.snapshot(),
+                "alarms": self._alarms.snapshot(),
+                "counts": self.counts,
+                "now": self._now,
+            }
+        )
+
+    def restore(self, snapshot: bytes) -> None:
+        """Go on where a snapshot was taken. Raises SnapshotError."""
+        held: dict[str, Any] = msgspec.msgpack.decode(snapshot)
+        expected = {"format": FORMAT, "site": self.site, "model": self._model.digest if self._model else None}
+        for name, value in expected.items():
+            if held.get(name) != value:
+                raise SnapshotError(f"the snapshot has {name} {held.get(name)!r}, this service {value!r}")
+        self.topology = Topology().merge(unpack(held["topology"]))
+        self.topology.forgotten = held["forgotten"]
+        self._reorder.restore(held["reorder"])
+        self._detector.restore(held["detector"])
+        self._tracker.restore(held["tracker"])
+        self._alarms.restore(held["alarms"])
+        self.counts = msgspec.convert(held["counts"], Counts)
+        self._now = Micros(held["now"])

@@ -1,0 +1,66 @@
+"""Every setting of the service, read once and handed down: nobody else reads the environment.
+
+From, strongest first: command line, environment (`OPENAUTOGLM_MQTT_HOST` for `mqtt_host`), `openautoglm.yaml` in the working
+folder, defaults. A wrong value is refused with the setting's name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Site = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Settings(BaseSettings):
+    """Settings of one service. Times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="OPENAUTOGLM_", yaml_file="openautoglm.yaml", extra="forbid", frozen=True)
+
+    site: Site = Field(default="plant", description="Name of the plant or line; part of every topic.")
+    data: Path = Field(default=Path("data"), description="Folder that holds all state.")
+    model: Path | None = Field(
+        default=None, description="Folder of a trained model; without one the service learns as it goes."
+    )
+    runbook: Path | None = Field(default=None, description="YAML file: which alarms lead to which actions.")
+    policy: Path | None = Field(default=None, description="YAML file: which actions are allowed. Without it, none is.")
+
+    mqtt_host: str | None = Field(default=None, description="Address of a broker; without one an embedded broker is started.")
+    mqtt_port: Port = Field(default=1883, description="The broker's port; of the embedded one too (0: a free port).")
+    mqtt_bind: str = Field(default="127.0.0.1", description="Address on which the embedded broker listens.")
+    mqtt_username: str | None = None
+    mqtt_password: SecretStr | None = None
+    mqtt_tls: bool = Field(default=False, description="Talk TLS to the broker, trusting the system's authorities.")
+
+    allowed_lateness: float = Field(
+        default=0.2, ge=0, description="How late an event may come and still be scored, event time."
+    )
+    idle_source: float = Field(default=10, gt=0, description="A gateway this far behind is not waited for, event time.")
+    horizon: float = Field(default=86_400, gt=0, description="How long the graph keeps its past, event time.")
+    checkpoint_every: float = Field(default=5, ge=0, description="Seconds between checkpoints while events come.")
+    keep_records: int = Field(default=100_000, ge=0, description="Records of the log that are kept for replay.")
+    webhooks: dict[str, str] = Field(default={}, description="Names of webhooks that runbooks may use, and their addresses.")
+
+    crash_at: str | None = Field(default=None, description="For tests alone: die at this point.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, environment, file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
