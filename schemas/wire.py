@@ -77,8 +77,8 @@ def _source(text: str) -> str:
 
 SECONDS = Known(_second)
 FRACTIONS = Known(_fraction)
-DEVICES = Known(_device)
-SOURCES = Known(_source)
+DEVICES = Known(_device, limit=400_000)
+SOURCES = Known(_source, limit=10_000)
 EPOCHS = Known(lambda text: int(_matched(bounds.EPOCH, text, 19)))
 LAST_SEQUENCE = "08999999999999999999"
 
@@ -181,7 +181,7 @@ class ResultData(Data, frozen=True, gc=False):
 
 
 class Envelope(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type", kw_only=True, gc=False):
-    """CloudEvents 1.0 without extension attributes. None stands for unset, as its JSON format allows."""
+    """CloudEvents 1.0 with no extension attributes but the common ones. None stands for unset, as its JSON format allows."""
 
     specversion: Literal["1.0"]
     id: Annotated[str, Meta(min_length=1, max_length=bounds.ID)]
@@ -192,6 +192,9 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     epoch: str | None = None
     datacontenttype: Literal["application/json"] | None = None
     dataschema: Uri | None = None
+    traceparent: Text | None = None
+    tracestate: Text | None = None
+    partitionkey: Text | None = None
 
     def event(self) -> Event:
         """The event for the core.

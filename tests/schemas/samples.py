@@ -106,7 +106,9 @@ def _closed(schema: Schema, defs: dict[str, Schema]) -> st.SearchStrategy[Any]:
 def _made(kind: EventType) -> st.SearchStrategy[dict[str, Any]]:
     defs = DEFS | EASY
     data = valid(BODIES[kind][1], defs)
-    extensions = st.dictionaries(st.sampled_from(["traceparent", "partition"]), st.sampled_from(["a", 1, True, None, 2.5]))
+    extensions = st.dictionaries(
+        st.sampled_from(["traceparent", "partition", "tracestate"]), st.sampled_from(["a", 1, True, None, 2.5])
+    )
     envelope = st.fixed_dictionaries(
         {"time": st.sampled_from(TIMES), "id": valid(defs["name"], defs), "source": valid(defs["uri"], defs), "data": data},
         optional={"subject": valid(defs["name"], defs), "sequence": st.none(), "dataschema": valid(defs["uri"], defs)},

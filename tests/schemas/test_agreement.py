@@ -52,7 +52,7 @@ def test_valid_events_are_valid_to_all(event: dict[str, Any]) -> None:
     assert agree(event), decode(json.dumps(event).encode()).invalid
 
 
-@settings(quiet, max_examples=1500)
+@settings(quiet, max_examples=1200)
 @given(samples.damaged())
 def test_damaged_events_get_one_verdict(event: dict[str, Any]) -> None:
     agree(event)

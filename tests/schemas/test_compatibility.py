@@ -138,7 +138,7 @@ def whole(schema: Any) -> bool:
     return is_schema(schema) and ("#/$defs/d" not in repr(schema) or "d" in schema.get("$defs", {}))
 
 
-@settings(quiet, max_examples=500)
+@settings(quiet, max_examples=400)
 @given(pairs(), st.lists(VALUES, min_size=25, max_size=25))
 def test_what_is_proven_compatible_holds_for_data(pair: tuple[Any, Any], values: list[Any]) -> None:
     old, new = pair

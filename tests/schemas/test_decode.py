@@ -13,6 +13,7 @@ from schemas.decode import Limits, decode, decode_lines, original, shown
 from schemas.definitions import example
 from schemas.device import DeviceId, SignalName
 from schemas.event import EventType
+from schemas.wire import Known
 
 FINE = json.dumps(example(EventType.TELEMETRY)).encode()
 LOG = json.dumps(example(EventType.LOG)).encode()
@@ -104,6 +105,7 @@ ACCEPTED: dict[str, tuple[bytes, Callable[[Any], object], object]] = {
     "boolean": (put(b"12.5", b"true"), lambda e: e.body.values["flow"], True),
     "escape": (put(b"flow", b"fl\\u006fw"), lambda e: list(e.body.values), ["flow", "running"]),
     "extension attribute": (put(b'"id"', b'"traceparent": "00-a", "id"'), lambda e: e.stamp.id, "gw-01-42"),
+    "another extension attribute": (put(b'"id"', b'"severitytext": 5, "id"'), lambda e: e.stamp.id, "gw-01-42"),
     "unset attribute": (put(b'"3"', b"null"), lambda e: e.stamp.epoch, 0),
     "zone": (put(b"250Z", b"25+00:00"), lambda e: e.stamp.at, 1_767_601_800_250_000),
     "before 1970": (put(b"2026-01-05T08:30:00.250Z", b"1969-12-31T23:59:59.5Z"), lambda e: e.stamp.at, -500_000),
@@ -174,3 +176,9 @@ def test_caps() -> None:
 )
 def test_raw_can_be_had_back(raw: bytes) -> None:
     assert original(shown(raw)) == raw
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    known = Known(len, limit=3)
+    assert [known[text] for text in ("a", "bb", "a", "ccc", "dddd")] == [1, 2, 1, 3, 4]
+    assert len(known) == 1

@@ -29,3 +29,5 @@ def test_hostile_lines_are_accounted_for_line_by_line() -> None:
     blank = {at for at, line in enumerate(lines, 10) if not line.strip(b" \t\r\n")}
     places = [*decoded.offsets, *(invalid.offset for invalid in decoded.invalid)]
     assert sorted(places) == sorted(set(range(10, 10 + len(lines))) - blank)
+    for at, event in zip(decoded.offsets, decoded.events, strict=True):
+        assert decode(lines[at - 10]).events == [event]
