@@ -1,4 +1,4 @@
-"""Snapshot and position in one file, replaced as a whole: after a crash the service goes on from the old or from the new one."""
+"""Snapshot and position in one file, replaced as a whole: a crash leaves either the old one or the new one."""
 
 from __future__ import annotations
 

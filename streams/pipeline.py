@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from agents.alarms import Alarms
 
+from agents.alarms import Alarms
 from graph.detection import Detector, Model, Step
 from graph.faultpath import FaultState, FaultTracker
 from graph.topology import Topology
@@ -154,11 +154,21 @@ class Pipeline:
         for name, value in expected.items():
             if held.get(name) != value:
                 raise SnapshotError(f"the snapshot has {name} {held.get(name)!r}, this service {value!r}")
-        self.topology = Topology().merge(unpack(held["topology"]))
-        self.topology.forgotten = held["forgotten"]
+        self.topology = _topology(held)
         self._reorder.restore(held["reorder"])
         self._detector.restore(held["detector"])
         self._tracker.restore(held["tracker"])
         self._alarms.restore(held["alarms"])
         self.counts = msgspec.convert(held["counts"], Counts)
         self._now = Micros(held["now"])
+
+
+def topology_of(snapshot: bytes) -> Topology:
+    """The graph alone from a pipeline's snapshot, whatever its model."""
+    return _topology(msgspec.msgpack.decode(snapshot))
+
+
+def _topology(held: dict[str, Any]) -> Topology:
+    topology = Topology().merge(unpack(held["topology"]))
+    topology.forgotten = held["forgotten"]
+    return topology

@@ -1,0 +1,123 @@
+"""The service's main loop: log -> pipeline -> findings -> actions -> checkpoint, in this order, which is what makes it safe.
+
+1. read records from the position on; 2. run the pipeline in the model thread; 3. save the findings; 4. hand the alarms to the
+responder, which acts at most once per action; 5. save position and snapshot, last and not each time. A crash anywhere repeats
+from the last checkpoint: findings and actions have ids that follow from their causes, so a repeat changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from schemas.frame import unpack
+from streams import checkpoint
+from streams.broker import Broker, Record
+from streams.checkpoint import Checkpoint
+from streams.crashpoints import CrashPoint, CrashPoints
+from streams.findings import FindingStore
+from streams.pipeline import Pipeline, Reaction
+
+logger = logging.getLogger(__name__)
+CONSUMER = "service"
+RECORDS = 200
+"""Records in one turn of the loop."""
+
+Respond = Callable[[Reaction, Pipeline], Awaitable[None]]
+
+
+class Analysis:
+    """One site's consumer of the log. `folder` holds the checkpoint; `every`: seconds between checkpoints."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        log: Broker,
+        store: FindingStore,
+        respond: Respond,
+        folder: Path,
+        every: float,
+        keep: int,
+        crash: CrashPoints,
+    ) -> None:
+        self.pipeline = pipeline
+        self._log = log
+        self._store = store
+        self._respond = respond
+        self._path = folder / "checkpoint.bin"
+        self._every = every
+        self._keep = keep
+        self._crash = crash
+        self._offset = 0
+        self._saved = time.monotonic()
+        self._saved_offset = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self.found = asyncio.Event()
+        self.observers: list[Callable[[Reaction], None]] = []
+
+    @property
+    def offset(self) -> int:
+        """The first record that is not done yet."""
+        return self._offset
+
+    def restore(self) -> None:
+        """Go on from the last checkpoint, if there is one. Raises DamagedError, SnapshotError."""
+        held = checkpoint.load(self._path)
+        if held is not None:
+            self.pipeline.restore(held.snapshot)
+            self._offset = self._saved_offset = held.offset
+            logger.info("restored at record %d", held.offset)
+
+    async def run(self) -> None:
+        """Until cancelled; the last act is a checkpoint."""
+        topic = self.pipeline.site
+        try:
+            while True:
+                records = await self._log.read(topic, self._offset, limit=RECORDS)
+                if records:
+                    await self._take(records)
+                else:
+                    await self._wait(topic)
+                if time.monotonic() - self._saved >= self._every:
+                    await self._save()
+        finally:
+            await asyncio.shield(self._save())
+            self._thread.shutdown()
+
+    async def _wait(self, topic: str) -> None:
+        """For the next record, but not beyond the time of the next checkpoint if one is due."""
+        pending = self._offset > self._saved_offset
+        try:
+            async with asyncio.timeout(max(self._every, 0.01) if pending else None):
+                await self._log.wait(topic, self._offset)
+        except TimeoutError:
+            logger.debug("quiet: time for a checkpoint")
+
+    async def _take(self, records: list[Record]) -> None:
+        events = [event for record in records for event in unpack(record.value)]
+        reaction = await asyncio.get_running_loop().run_in_executor(self._thread, self.pipeline, events)
+        self._crash.reached(CrashPoint.PROCESSED)
+        if reaction.alerts or reaction.faults:
+            await self._store.save(reaction.alerts, [state.finding() for state in reaction.faults])
+            self._crash.reached(CrashPoint.FINDINGS_SAVED)
+            self.found.set()
+        await self._respond(reaction, self.pipeline)
+        for observe in self.observers:
+            observe(reaction)
+        self._offset = records[-1].offset + 1
+
+    async def _save(self) -> None:
+        self._saved = time.monotonic()
+        if self._offset == self._saved_offset:
+            return
+        loop, offset = asyncio.get_running_loop(), self._offset
+        snapshot = await loop.run_in_executor(self._thread, self.pipeline.snapshot)
+        await asyncio.to_thread(checkpoint.save, Checkpoint(offset, snapshot), self._path, self._crash)
+        self._saved_offset = offset
+        await self._log.commit(self.pipeline.site, CONSUMER, offset)
+        await self._log.trim(self.pipeline.site, self._keep)

@@ -1,0 +1,8 @@
+"""The command line. Data goes to stdout, messages and progress to stderr; `--json` wherever something is printed.
+
+Exit status: 0 done; 1 checked and found wanting; 2 wrong usage or settings; 3 an input cannot be read.
+"""
+
+from streams.cli.app import main
+
+__all__ = ["main"]

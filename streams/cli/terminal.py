@@ -1,0 +1,74 @@
+"""What all commands print with: two consoles, JSON, progress, and how a command ends."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+OUT = Console()
+MESSAGES = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+DataFolder = Annotated[Path, typer.Option("--data", help="Data folder of the service.", envvar="OPENAUTOGLM_DATA")]
+DATA = Path("data")
+
+
+class Exit(IntEnum):
+    """Documented in docs/commands.md."""
+
+    DONE = 0
+    WANTING = 1
+    USAGE = 2
+    UNREADABLE = 3
+
+
+def fail(message: str, code: Exit) -> NoReturn:
+    """End the command with a message."""
+    MESSAGES.print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def print_json(items: Iterable[object]) -> None:
+    """One JSON object a line."""
+    for item in items:
+        sys.stdout.write((item if isinstance(item, bytes) else msgspec.json.encode(item)).decode() + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table for people."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    OUT.print(table)
+
+
+@contextmanager
+def progress(text: str, total: float) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr, where that is a terminal; call what it gives with each advance."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=MESSAGES, transient=True, disable=not MESSAGES.is_terminal) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda amount: bar.advance(task, amount)
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    """Messages of the service; of the libraries only what is wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=MESSAGES, show_path=False)])
+    for name in ("streams", "agents", "graph", "schemas"):
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+    for name in ("amqtt", "transitions", "mqtt"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

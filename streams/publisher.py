@@ -1,0 +1,48 @@
+"""Tells subscribers on MQTT what was found: in order, each finding once, and again only if the service died while telling."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from streams.crashpoints import CrashPoint, CrashPoints
+from streams.findings import FindingStore
+from streams.mqtt import Address, Connection, connections
+from streams.topics import Topics
+
+logger = logging.getLogger(__name__)
+SUBSCRIBER = "mqtt"
+AT_ONCE = 200
+
+
+class Publisher:
+    """`found` is set whenever there may be something new."""
+
+    def __init__(
+        self, topics: Topics, *, address: Address, store: FindingStore, found: asyncio.Event, crash: CrashPoints
+    ) -> None:
+        self._topics = topics
+        self._address = address
+        self._store = store
+        self._found = found
+        self._crash = crash
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async for connection in connections(self._address, f"openautoglm-{self._topics.site}-publisher"):
+            try:
+                await self._tell(connection)
+            except ConnectionError as error:
+                logger.warning("findings wait for the broker: %s", error)
+
+    async def _tell(self, connection: Connection) -> None:
+        while True:
+            self._found.clear()
+            rows = await self._store.untold(SUBSCRIBER, AT_ONCE)
+            if not rows:
+                await self._found.wait()
+                continue
+            # Sent in order at once; the broker's acknowledgements may come in any order.
+            await asyncio.gather(*(connection.publish(self._topics.findings(row.kind), row.body) for row in rows))
+            self._crash.reached(CrashPoint.PUBLISHED)
+            await self._store.tell(SUBSCRIBER, rows[-1].number)
