@@ -1,0 +1,294 @@
+"""The life of alarms at one site: each opens, is updated sparsely, and clears; one fault has one parent alarm.
+
+Fed by the pipeline with the detector's steps, the faults that each step told of, and the control system's own events in their
+order; what it returns is published, and answered by the runbook. Computes only. The result depends on the steps and events,
+not on how they were batched. At most one alarm is open for a device and a condition, since one owner opens and clears it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from agents.identity import derived
+from agents.severity import at_least, graded, worse
+from agents.standing import ANOMALY, CONTROL, DISCONNECTED, FAULT, Standing, fault_explanation, likeliest, members
+from graph.detection.evidence import Step
+from graph.faultpath.state import FaultState
+from graph.topology import Topology
+from schemas.device import DeviceId
+from schemas.event import Connected, ControlAlarm, Disconnected, Event, Micros, Severity, Stamp, rfc3339
+from schemas.finding import Alert, AlertState, Explanation
+
+Key = tuple[DeviceId, str]
+"""Device and condition."""
+
+
+class AlarmSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Delays in micros of event time.
+
+    An anomalous device of an open fault raises its alarm at once; any other must stay anomalous for `on_delay`. An alarm
+    clears after `off_steps` quiet steps, not before `off_delay`. `strange` is in multiples of the device's threshold, `spread`
+    in affected devices: where medium, high and critical begin. A severity only grows while its alarm stands.
+    """
+
+    on_delay: int = 10_000_000
+    off_delay: int = 10_000_000
+    off_steps: int = 3
+    strange: tuple[float, float, float] = (1.5, 3.0, 10.0)
+    spread: tuple[int, int, int] = (1, 3, 10)
+    disconnected: Severity = Severity.MEDIUM
+
+
+class _State(msgspec.Struct):
+    """All that is remembered, as a snapshot holds it."""
+
+    anomalies: dict[DeviceId, Standing] = {}
+    parents: dict[str, Standing] = {}
+    control: list[tuple[DeviceId, str, Standing]] = []
+    newest: list[tuple[DeviceId, str, Stamp]] = []
+    pending: dict[DeviceId, Micros] = {}
+    faults: dict[str, FaultState] = {}
+
+
+class Alarms:
+    """One per site; not for use by several threads at once."""
+
+    def __init__(self, site: str, settings: AlarmSettings | None = None) -> None:
+        self.site = site
+        self.settings = settings or AlarmSettings()
+        self._anomalies: dict[DeviceId, Standing] = {}
+        self._parents: dict[str, Standing] = {}
+        self._control: dict[Key, Standing] = {}
+        self._newest: dict[Key, Stamp] = {}
+        self._pending: dict[DeviceId, Micros] = {}
+        self._faults: dict[str, FaultState] = {}
+        self._closed: dict[str, FaultState] = {}
+        self._fault_of: dict[DeviceId, str] = {}
+
+    # --- Read -------------------------------------------------------------------------------------------------------------
+
+    def standing(self) -> Iterator[Alert]:
+        """The newest transition of each alarm that stands: faults first."""
+        for standing in (*self._parents.values(), *self._anomalies.values(), *self._control.values()):
+            yield standing.alert
+
+    def fault(self, fault_id: str | None) -> FaultState | None:
+        """What is known of a fault that is open, or that closed in the last step."""
+        return None if fault_id is None else self._faults.get(fault_id) or self._closed.get(fault_id)
+
+    # --- Findings of the detector -----------------------------------------------------------------------------------------
+
+    def update(self, step: Step, faults: Sequence[FaultState], topology: Topology) -> list[Alert]:
+        """The transitions of one step: those of parents, then of what hangs under them, then of devices."""
+        self._closed = {}
+        told = [alert for fault in faults if (alert := self._follow_fault(fault, step, topology)) is not None]
+        if faults:
+            self._fault_of = _owners(self._faults.values())
+            told += self._assign(step.at)
+        told += self._follow_devices(step)
+        return told
+
+    def _follow_fault(self, fault: FaultState, step: Step, topology: Topology) -> Alert | None:
+        parent = self._parents.get(fault.fault_id)
+        if fault.closed_at is not None:
+            self._closed[fault.fault_id] = fault
+            self._faults.pop(fault.fault_id, None)
+            return None if parent is None else self._close_parent(fault, step, topology)
+        if likeliest(fault) is None:
+            return None
+        self._faults[fault.fault_id] = fault
+        return self._open_parent(fault, step, topology) if parent is None else self._grow(parent, fault, step, topology)
+
+    def _open_parent(self, fault: FaultState, step: Step, topology: Topology) -> Alert:
+        device = likeliest(fault)
+        assert device is not None
+        alert = Alert(
+            alert_id=self._parent_id(fault.fault_id),
+            time=rfc3339(step.at),
+            device_id=device,
+            condition=FAULT,
+            severity=self._severity(fault, step),
+            state=AlertState.RAISED,
+            score=_strangest(fault, step),
+            fault_id=fault.fault_id,
+            explanation=fault_explanation(fault, step, device, topology),
+        )
+        self._parents[fault.fault_id] = Standing(alert, told_origin=device)
+        return alert
+
+    def _grow(self, parent: Standing, fault: FaultState, step: Step, topology: Topology) -> Alert | None:
+        """An update if the likeliest origin is another now, or the severity has grown."""
+        severity, origin = worse(parent.severity, self._severity(fault, step)), likeliest(fault)
+        if severity == parent.severity and origin == parent.told_origin:
+            return None
+        parent.told_origin = origin
+        why = fault_explanation(fault, step, parent.alert.device_id, topology)
+        return parent.change(step.at, severity=severity, score=_strangest(fault, step), explanation=why)
+
+    def _close_parent(self, fault: FaultState, step: Step, topology: Topology) -> Alert:
+        parent = self._parents.pop(fault.fault_id)
+        why = fault_explanation(fault, step, parent.alert.device_id, topology)
+        return parent.clear(step.at, score=_strangest(fault, step), explanation=why)
+
+    def _severity(self, fault: FaultState, step: Step) -> Severity:
+        """Of how strange its strangest device is, and of how far it has spread."""
+        return worse(graded(_strangest(fault, step), self.settings.strange), graded(len(fault.affected), self.settings.spread))
+
+    def _parent_id(self, fault_id: str) -> str:
+        return derived("alarm", self.site, FAULT, fault_id)
+
+    def _assign(self, at: Micros) -> Iterator[Alert]:
+        """Hang what stands under the fault that it belongs to, and let it out when that fault has closed."""
+        for device, standing in self._devices():
+            held, owner = standing.alert.fault_id, self._fault_of.get(device)
+            if held in self._faults and standing.alert.suppressed_by is not None:
+                continue
+            if owner is not None:
+                yield standing.change(at, fault_id=owner, suppressed_by=self._parent_id(owner))
+            elif standing.alert.suppressed_by is not None:
+                yield standing.change(at, suppressed_by=None)
+
+    def _devices(self) -> Iterator[tuple[DeviceId, Standing]]:
+        yield from self._anomalies.items()
+        for (device, _), standing in self._control.items():
+            yield device, standing
+
+    # --- Anomalous devices ------------------------------------------------------------------------------------------------
+
+    def _follow_devices(self, step: Step) -> Iterator[Alert]:
+        hot = {step.devices[place]: int(place) for place in np.flatnonzero(step.score > step.threshold)}
+        self._pending = {device: self._pending.get(device, step.at) for device in hot if device not in self._anomalies}
+        for device, place in hot.items():
+            alert = self._hot(device, step, place)
+            if alert is not None:
+                yield alert
+        cool = [device for device in self._anomalies if device not in hot]
+        for device in cool:
+            if self._is_over(self._anomalies[device], step.at):
+                score = float(step.score[step.devices.index(device)]) if device in step.devices else 0.0
+                yield self._anomalies.pop(device).clear(step.at, score=score, explanation=step.explain(device))
+
+    def _hot(self, device: DeviceId, step: Step, place: int) -> Alert | None:
+        score = float(step.score[place])
+        severity = graded(score / max(float(step.threshold[place]), 1e-12), self.settings.strange)
+        standing = self._anomalies.get(device)
+        if standing is None:
+            return self._open_anomaly(device, step, score=score, severity=severity)
+        standing.quiet_since, standing.quiet_steps = None, 0
+        if at_least(standing.severity, severity):
+            return None
+        return standing.change(step.at, severity=severity, score=score, explanation=step.explain(device))
+
+    def _open_anomaly(self, device: DeviceId, step: Step, *, score: float, severity: Severity) -> Alert | None:
+        """A blip outside of any fault opens nothing."""
+        if device not in self._fault_of and step.at - self._pending[device] < self.settings.on_delay:
+            return None
+        del self._pending[device]
+        owner = self._fault_of.get(device)
+        alert = Alert(
+            alert_id=derived("alarm", self.site, device, ANOMALY, step.at),
+            time=rfc3339(step.at),
+            device_id=device,
+            condition=ANOMALY,
+            severity=severity,
+            state=AlertState.RAISED,
+            score=score,
+            fault_id=owner,
+            suppressed_by=None if owner is None else self._parent_id(owner),
+            explanation=step.explain(device),
+        )
+        self._anomalies[device] = Standing(alert)
+        return alert
+
+    def _is_over(self, standing: Standing, at: Micros) -> bool:
+        """Count a quiet step; a device that the step does not name is quiet too, so that no alarm stays for ever."""
+        if standing.quiet_since is None:
+            standing.quiet_since = at
+        standing.quiet_steps += 1
+        return standing.quiet_steps >= self.settings.off_steps and at - standing.quiet_since >= self.settings.off_delay
+
+    # --- The control system's own alarms ----------------------------------------------------------------------------------
+
+    def control(self, event: Event) -> list[Alert]:
+        """The transition that an event makes, if any; a late or repeated event makes none."""
+        match event.body:
+            case ControlAlarm() as body:
+                key = (body.device_id, CONTROL + body.alarm)
+                return self._state(key, event.stamp, active=body.active, severity=body.severity)
+            case Disconnected() as body:
+                return self._state(
+                    (body.device_id, DISCONNECTED), event.stamp, active=True, severity=self.settings.disconnected
+                )
+            case Connected() as body:
+                return self._state(
+                    (body.device_id, DISCONNECTED), event.stamp, active=False, severity=self.settings.disconnected
+                )
+        return []
+
+    def _state(self, key: Key, stamp: Stamp, *, active: bool, severity: Severity) -> list[Alert]:
+        held = self._newest.get(key)
+        if held is not None and stamp <= held:
+            return []
+        self._newest[key] = stamp
+        standing = self._control.get(key)
+        if not active:
+            self._control.pop(key, None)
+            return [] if standing is None else [standing.clear(stamp.at, score=0.0, explanation=Explanation())]
+        if standing is None:
+            return [self._open_control(key, stamp, severity)]
+        return [] if standing.severity == severity else [standing.change(stamp.at, severity=severity)]
+
+    def _open_control(self, key: Key, stamp: Stamp, severity: Severity) -> Alert:
+        device, condition = key
+        owner = self._fault_of.get(device)
+        alert = Alert(
+            alert_id=derived("alarm", self.site, device, condition, stamp.source, stamp.id),
+            time=rfc3339(stamp.at),
+            device_id=device,
+            condition=condition,
+            severity=severity,
+            state=AlertState.RAISED,
+            score=0.0,
+            fault_id=owner,
+            suppressed_by=None if owner is None else self._parent_id(owner),
+            explanation=Explanation(),
+        )
+        self._control[key] = Standing(alert)
+        return alert
+
+    # --- State ------------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """All that is remembered, bit-exact."""
+        control = [(*key, standing) for key, standing in self._control.items()]
+        newest = [(*key, stamp) for key, stamp in self._newest.items()]
+        return msgspec.msgpack.encode(_State(self._anomalies, self._parents, control, newest, self._pending, self._faults))
+
+    def restore(self, state: bytes) -> None:
+        """Go on where a snapshot was taken, with the settings it was taken with."""
+        held = msgspec.msgpack.decode(state, type=_State)
+        self._anomalies, self._parents, self._pending = held.anomalies, held.parents, held.pending
+        self._control = {(device, condition): standing for device, condition, standing in held.control}
+        self._newest = {(device, condition): stamp for device, condition, stamp in held.newest}
+        self._faults, self._closed = held.faults, {}
+        self._fault_of = _owners(self._faults.values())
+
+
+def _owners(faults: Iterable[FaultState]) -> dict[DeviceId, str]:
+    """The fault of each device; of several, the one that opened first."""
+    owner: dict[DeviceId, str] = {}
+    for fault in sorted(faults, key=lambda fault: (fault.opened_at, fault.fault_id)):
+        owner |= {device: fault.fault_id for device in members(fault) if device not in owner}
+    return owner
+
+
+def _strangest(fault: FaultState, step: Step) -> float:
+    """The score of the fault's strangest device in multiples of its threshold."""
+    inside = members(fault)
+    places = [place for place, device in enumerate(step.devices) if device in inside]
+    if not places:
+        return 0.0
+    return float(np.max(step.score[places] / np.maximum(step.threshold[places], 1e-12)))

@@ -1,0 +1,77 @@
+"""Stand-ins for the ports of `agents`, for tests here and in programs that use it: no patching."""
+
+from __future__ import annotations
+
+import msgspec
+
+from agents.entry import Entry, Stage
+from agents.policy import Decision
+from graph.topology import Topology
+from schemas.action import Action
+from schemas.device import DeviceId
+from schemas.event import Micros
+
+
+class FakeOutlet:
+    """Keeps what it was given; with an `error`, raises it afterwards."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.sent: list[Action] = []
+        self.error = error
+
+    async def send(self, action: Action) -> None:
+        self.sent.append(action)
+        if self.error is not None:
+            raise self.error
+
+
+class FakeEngine:
+    """Says the same to every action; with an `error`, raises it instead."""
+
+    def __init__(self, *, allowed: bool, error: Exception | None = None) -> None:
+        self.allowed = allowed
+        self.error = error
+
+    def decide(self, action: Action, topology: Topology, now: Micros) -> Decision:  # noqa: ARG002 - the same to all
+        if self.error is not None:
+            raise self.error
+        return Decision(action.action_id, allowed=self.allowed, rule="fake", reason="always", at=now)
+
+
+class MemoryLedger:
+    """A `Ledger` that is gone with its process."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, Entry] = {}
+        self._lines: list[Entry] = []
+
+    def claim(self, action_id: str, at: Micros) -> bool:
+        held = self.entry(action_id)
+        if held is None or held.stage is not Stage.ALLOWED:
+            return False
+        self.record(msgspec.structs.replace(held, stage=Stage.CLAIMED, at=at, claimed_at=at))
+        return True
+
+    def record(self, entry: Entry) -> None:
+        self._lines.append(entry)
+        held = self.entry(entry.action.action_id)
+        if held is None or held.claimed_at is None or entry.claimed_at is not None:
+            self._newest[entry.action.action_id] = entry
+
+    def entry(self, action_id: str) -> Entry | None:
+        return self._newest.get(action_id)
+
+    def history(self, action_id: str) -> list[Entry]:
+        return [line for line in self._lines if line.action.action_id == action_id]
+
+    def at_stage(self, stage: Stage) -> list[Entry]:
+        return [entry for entry in self._newest.values() if entry.stage is stage]
+
+    def last_claimed(self, verb: str, device_id: DeviceId) -> Micros | None:
+        same = [held for held in self._newest.values() if (held.action.verb, held.action.device_id) == (verb, device_id)]
+        return max((held.claimed_at for held in same if held.claimed_at is not None), default=None)
+
+    def allowed_since(self, rule: str, since: Micros, *, besides: str) -> int:
+        decisions = [line.decision for line in self._lines if line.stage is Stage.ALLOWED and line.decision is not None]
+        ids = {decision.action_id for decision in decisions if decision.rule == rule and decision.at > since}
+        return len(ids - {besides})

@@ -1,0 +1,34 @@
+"""Patterns in which * stands for any text, even none; every other character stands for itself.
+
+Not `fnmatch`: there are no classes to get wrong, and the time is linear in the text for each part of the pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether all of the text fits.
+
+    >>> matches("pump-*", "pump-7"), matches("*-7", "pump-7"), matches("p*p*", "pump-7"), matches("pump", "pump-7")
+    (True, True, True, False)
+    """
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == text
+    *middle, last = rest
+    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    # The earliest place for each part leaves most room for the others, so no choice is ever taken back.
+    for part in middle:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def any_matches(patterns: Iterable[str], text: str) -> bool:
+    return any(matches(pattern, text) for pattern in patterns)
