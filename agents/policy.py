@@ -6,6 +6,7 @@ refusals. Each decision is a record that the dispatcher keeps before it acts.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -89,9 +90,9 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     deny: tuple[Deny, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [rule.name for rule in (*self.allow, *self.deny)]
-        if len(set(names)) < len(names):
-            raise ValueError("two rules have the same name")
+        counts = Counter(rule.name for rule in (*self.allow, *self.deny))
+        if twice := [name for name, count in counts.items() if count > 1]:
+            raise ValueError(f"several rules are named {twice[0]}")
         try:
             ZoneInfo(self.timezone)
         except (OSError, ValueError, KeyError):

@@ -6,6 +6,7 @@ decides, the dispatcher acts. Asking twice gives the same ids.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -83,9 +84,9 @@ class RunbookFile(Strict, frozen=True):
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
-        names = [rule.name for rule in self.rules]
-        if len(set(names)) < len(names):
-            raise ValueError("two rules have the same name")
+        counts = Counter(rule.name for rule in self.rules)
+        if twice := [name for name, count in counts.items() if count > 1]:
+            raise ValueError(f"several rules are named {twice[0]}")
 
 
 class Unresolved(msgspec.Struct, frozen=True):
