@@ -13,9 +13,11 @@ from typing import Any
 import msgspec
 
 from agents.alarms import Alarms
+from agents.runbook import Runbook
 from graph.detection import Detector, Model, Step
 from graph.faultpath import FaultState, FaultTracker
 from graph.topology import Topology
+from schemas.action import Action
 from schemas.event import ActionResult, Connected, ControlAlarm, Disconnected, Event, Micros
 from schemas.finding import Alert
 from schemas.frame import pack, unpack
@@ -43,17 +45,27 @@ class Reaction(msgspec.Struct):
     steps: list[Step] = []
     faults: list[FaultState] = []
     alerts: list[Alert] = []
-    results: list[ActionResult] = []
+    actions: list[Action] = []
+    results: list[Event] = []
     counts: Counts = msgspec.field(default_factory=Counts)
 
 
 class Pipeline:
     """One site's state, touched by one thread.
 
-    `horizon`: how long, in microseconds of event time, the graph keeps its past and its tombstones.
+    `horizon`: how long, in microseconds of event time, the graph keeps its past and its tombstones. `now` is the event time of
+    what was last looked at: a step, or an event of the control system.
     """
 
-    def __init__(self, site: str, *, model: Model | None = None, lateness: Lateness | None = None, horizon: int = DAY) -> None:
+    def __init__(
+        self,
+        site: str,
+        *,
+        model: Model | None = None,
+        lateness: Lateness | None = None,
+        horizon: int = DAY,
+        runbook: Runbook | None = None,
+    ) -> None:
         self.site = site
         self.topology = Topology()
         self.counts = Counts()
@@ -63,7 +75,9 @@ class Pipeline:
         self._detector = Detector(model)
         self._tracker = FaultTracker()
         self._alarms = Alarms(site)
-        self._now = self._reorder.watermark
+        self._runbook = runbook or Runbook(site, ())
+        self._at = self._reorder.watermark
+        self.now = self._reorder.watermark
 
     def __call__(self, events: Sequence[Event]) -> Reaction:
         """Take in events in any order; what they made known."""
@@ -90,11 +104,11 @@ class Pipeline:
         reaction.counts = Counts(received - released.duplicates, released.duplicates, len(released.late))
         self.topology.merge(released.late)
         for event in released.ready:
-            if event.stamp.at != self._now:
+            if event.stamp.at != self._at:
                 self._close(Micros(event.stamp.at - 1), reaction)
-                self._now = event.stamp.at
+                self._at = event.stamp.at
             self._take(event, reaction)
-        if self._reorder.watermark > self._now:
+        if self._reorder.watermark > self._at:
             self._close(Micros(self._reorder.watermark - 1), reaction)
         self._count(reaction.counts)
         self._forget()
@@ -105,16 +119,24 @@ class Pipeline:
         self._detector.push(event, self.topology)
         body = event.body
         if isinstance(body, ControlAlarm | Disconnected | Connected):
-            reaction.alerts += self._alarms.control(event)
+            self.now = event.stamp.at
+            self._alert(self._alarms.control(event), reaction)
         elif isinstance(body, ActionResult):
-            reaction.results.append(body)
+            reaction.results.append(event)
 
     def _close(self, until: Micros, reaction: Reaction) -> None:
         for step in self._detector.close(until, self.topology):
+            self.now = step.at
             faults = self._tracker.update(step, self.topology)
             reaction.steps.append(step)
             reaction.faults += faults
-            reaction.alerts += self._alarms.update(step, faults, self.topology)
+            self._alert(self._alarms.update(step, faults, self.topology), reaction)
+
+    def _alert(self, alerts: Sequence[Alert], reaction: Reaction) -> None:
+        """The runbook is asked at once, so that it sees the fault and the graph as they were at the alarm."""
+        for alert in alerts:
+            reaction.alerts.append(alert)
+            reaction.actions += self._runbook.actions_for(alert, self._alarms.fault(alert.fault_id), self.topology)
 
     def _count(self, counts: Counts) -> None:
         self.counts.accepted += counts.accepted
@@ -123,8 +145,8 @@ class Pipeline:
 
     def _forget(self) -> None:
         """The graph's past shrinks a tenth of the horizon at a time, so that it costs next to nothing."""
-        before = Micros(self._now - self._horizon)
-        if self._now > 0 and (self.topology.forgotten is None or before - self.topology.forgotten > self._horizon // 10):
+        before = Micros(self._at - self._horizon)
+        if self._at > 0 and (self.topology.forgotten is None or before - self.topology.forgotten > self._horizon // 10):
             self.topology.forget(before)
 
     # --- State ---------------------------------------------------------------------------------------------------------
@@ -143,7 +165,8 @@ class Pipeline:
                 "tracker": self._tracker.snapshot(),
                 "alarms": self._alarms.snapshot(),
                 "counts": self.counts,
-                "now": self._now,
+                "at": self._at,
+                "now": self.now,
             }
         )
 
@@ -160,7 +183,7 @@ class Pipeline:
         self._tracker.restore(held["tracker"])
         self._alarms.restore(held["alarms"])
         self.counts = msgspec.convert(held["counts"], Counts)
-        self._now = Micros(held["now"])
+        self._at, self.now = Micros(held["at"]), Micros(held["now"])
 
 
 def topology_of(snapshot: bytes) -> Topology:

@@ -1,0 +1,73 @@
+"""From alarms to actions: hands what the runbook asks for to the dispatcher, and the devices' answers back to it.
+
+Called by the main loop after the findings are on disk and before the checkpoint. The loop waits for it: so the graph that the
+policy looks at does not move, and an action that was not claimed when the service dies is asked for again by the log's replay.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Self
+
+from agents.dispatcher import Dispatcher, Outlet
+from agents.entry import Entry
+from agents.ledger import SqliteLedger
+from agents.policy import Policy, PolicyFile
+from schemas.action import MQTT
+from schemas.event import Micros
+from streams.folder import Folder
+from streams.mqtt import Address
+from streams.outlets import MqttOutlet, WebhookOutlet
+from streams.pipeline import Pipeline, Reaction
+from streams.settings import Settings
+from streams.topics import Topics
+
+logger = logging.getLogger(__name__)
+
+
+class Responder:
+    """One site's acting side. `observers` are told of each stage that an action reaches."""
+
+    def __init__(self, dispatcher: Dispatcher, ledger: SqliteLedger, mqtt: MqttOutlet) -> None:
+        self._dispatcher = dispatcher
+        self._ledger = ledger
+        self._mqtt = mqtt
+        self.observers: list[Callable[[Entry], None]] = []
+
+    @classmethod
+    def of(cls, settings: Settings, folder: Folder, topics: Topics, address: Address) -> Self:
+        """Raises RuleFileError or OSError."""
+        ledger = SqliteLedger(folder.ledger)
+        rules = Policy.load(settings.policy, ledger) if settings.policy else Policy(PolicyFile(version=1), ledger)
+        mqtt = MqttOutlet(topics, address)
+        outlets: dict[str, Outlet] = {name: WebhookOutlet(url) for name, url in settings.webhooks.items()}
+        dispatcher = Dispatcher(engine=rules, ledger=ledger, outlets=outlets | {MQTT: mqtt})
+        return cls(dispatcher, ledger, mqtt)
+
+    def recover(self) -> None:
+        """Before the first reaction: park what the last run was about to send."""
+        self._tell(self._dispatcher.recover(Micros(0)))
+
+    async def respond(self, reaction: Reaction, pipeline: Pipeline) -> None:
+        """Do what a reaction asks for, as far as it is allowed, and take in what devices answered."""
+        for action in reaction.actions:
+            self._tell([await self._dispatcher.dispatch(action, topology=pipeline.topology, now=pipeline.now)])
+        for result in reaction.results:
+            entry = self._dispatcher.result(result)
+            self._tell([] if entry is None else [entry])
+        if reaction.steps:
+            self._tell(self._dispatcher.expire(pipeline.now))
+
+    async def run(self) -> None:
+        """Keep up the connection for commands, until cancelled."""
+        await self._mqtt.run()
+
+    def _tell(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            logger.info("%s of %s: %s %s", entry.action.verb, entry.action.device_id, entry.stage, entry.detail)
+            for observe in self.observers:
+                observe(entry)
+
+    def close(self) -> None:
+        self._ledger.close()

@@ -1,0 +1,125 @@
+"""The composition root: every part of one site's service, made from settings and joined.
+
+`Service.run` starts the parts in the order in which they need each other and stops them in reverse; a part that fails stops the
+service, because an error is handled or it is fatal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+
+from agents.runbook import Runbook
+from graph.detection import Model, load
+from streams.analysis import Analysis
+from streams.broker import SqliteLog
+from streams.crashpoints import CrashPoints
+from streams.findings import FindingStore
+from streams.folder import Folder
+from streams.gateway import Gateway
+from streams.mqtt import Address, EmbeddedBroker
+from streams.outbox import Outbox
+from streams.pipeline import Pipeline
+from streams.publisher import Publisher
+from streams.responder import Responder
+from streams.settings import Settings
+from streams.topics import Topics
+from streams.windows import Lateness
+
+logger = logging.getLogger(__name__)
+SECOND = 1_000_000
+
+
+@dataclass
+class Parts:
+    """What runs, for whoever watches: the demo, the API, tests."""
+
+    address: Address
+    topics: Topics
+    outbox: Outbox
+    store: FindingStore
+    gateway: Gateway
+    analysis: Analysis
+    responder: Responder
+    publisher: Publisher
+
+
+class Service:
+    """One site. `settings` are read once; a trained model may be handed in instead of a folder."""
+
+    def __init__(self, settings: Settings, *, model: Model | None = None) -> None:
+        self._settings = settings
+        self._model = model if model is not None or settings.model is None else load(settings.model)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with self.started() as parts:
+            where = f"{parts.address.host}:{parts.address.port}"
+            logger.info("site %s: MQTT on %s, data in %s", self._settings.site, where, self._settings.data)
+            await asyncio.get_running_loop().create_future()
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[Parts]:
+        """The running parts; they stop when the block ends. Raises InUseError, DamagedError, SnapshotError, RuleError."""
+        settings, folder = self._settings, Folder(self._settings.data)
+        async with AsyncExitStack() as stack:
+            stack.enter_context(folder.locked())
+            address = await self._address(stack)
+            parts = self._parts(stack, folder, address)
+            parts.analysis.restore()
+            parts.responder.recover()
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            for name, part in (
+                ("gateway", parts.gateway),
+                ("analysis", parts.analysis),
+                ("publisher", parts.publisher),
+                ("responder", parts.responder),
+            ):
+                task = tasks.create_task(part.run(), name=f"{settings.site}: {name}")
+                stack.callback(task.cancel)
+            yield parts
+
+    async def _address(self, stack: AsyncExitStack) -> Address:
+        settings = self._settings
+        if settings.mqtt_host is not None:
+            secret = settings.mqtt_password
+            return Address(
+                settings.mqtt_host,
+                settings.mqtt_port,
+                username=settings.mqtt_username,
+                password=lambda: secret.get_secret_value() if secret else None,
+                tls=settings.mqtt_tls,
+            )
+        broker = await stack.enter_async_context(EmbeddedBroker(settings.mqtt_bind, settings.mqtt_port))
+        return Address(settings.mqtt_bind, broker.port)
+
+    def _parts(self, stack: AsyncExitStack, folder: Folder, address: Address) -> Parts:
+        settings, topics, crash = self._settings, Topics(self._settings.site), CrashPoints(self._settings.crash_at)
+        outbox = stack.enter_context(closing(Outbox(folder.outbox)))
+        log = stack.enter_context(closing(SqliteLog(folder.log)))
+        store = stack.enter_context(closing(FindingStore(folder.findings)))
+        responder = Responder.of(settings, folder, topics, address)
+        stack.callback(responder.close)
+        pipeline = Pipeline(
+            settings.site,
+            model=self._model,
+            lateness=Lateness(allowed=int(settings.allowed_lateness * SECOND), idle=int(settings.idle_source * SECOND)),
+            horizon=int(settings.horizon * SECOND),
+            runbook=Runbook.load(settings.runbook, site=settings.site) if settings.runbook else None,
+        )
+        analysis = Analysis(
+            pipeline,
+            log=log,
+            store=store,
+            respond=responder.respond,
+            folder=folder.path,
+            every=settings.checkpoint_every,
+            keep=settings.keep_records,
+            crash=crash,
+        )
+        gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
+        publisher = Publisher(topics, address=address, store=store, found=analysis.found, crash=crash)
+        return Parts(address, topics, outbox, store, gateway, analysis, responder, publisher)
