@@ -1,0 +1,19 @@
+"""A plant to watch: the water network Net3, solved by EPANET, with sensors, gateways and faults on demand (extra `demo`)."""
+
+from streams.simulator.faults import Fault, FaultKind
+from streams.simulator.network import STEP, SimulatorMissingError
+from streams.simulator.plant import SITE, START, Plant
+from streams.simulator.recording import events, history, write_recording
+
+__all__ = [
+    "SITE",
+    "START",
+    "STEP",
+    "Fault",
+    "FaultKind",
+    "Plant",
+    "SimulatorMissingError",
+    "events",
+    "history",
+    "write_recording",
+]
