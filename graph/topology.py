@@ -148,6 +148,9 @@ class Topology:
     def _telemetry(self, event: Event) -> None:
         stamp, body = event.stamp, event.body
         assert isinstance(body, Telemetry)
+        if not body.values:
+            self._mentioned(event)
+            return
         readings = self._readings.get(body.device_id)
         if readings is None:
             readings = self._readings[body.device_id] = {}
@@ -168,7 +171,7 @@ class Topology:
     def _mentioned(self, event: Event) -> None:
         """A device that is only ever named exists all the same; the newest mention stands for all of them."""
         stamp, body = event.stamp, event.body
-        assert isinstance(body, ControlAlarm | Log | Image | ActionResult)
+        assert isinstance(body, ControlAlarm | Log | Image | ActionResult | Telemetry)
         held = self._mentions.get(body.device_id)
         if held is None or stamp > held.stamp:
             self._mentions[body.device_id] = Event(stamp, Log(body.device_id, ""))
@@ -341,12 +344,12 @@ class Topology:
             yield ("mention", device_id)
 
 
-def _containment(body: Connected) -> Iterator[EdgeKey]:
-    """The CONTAINS edges that a description claims."""
+def _containment(body: Connected) -> set[EdgeKey]:
+    """The CONTAINS edges that a description claims; each once, even if it names a child twice."""
+    keys = {(body.device_id, child, Relation.CONTAINS) for child in body.children}
     if body.parent is not None:
-        yield (body.parent, body.device_id, Relation.CONTAINS)
-    for child in body.children:
-        yield (body.device_id, child, Relation.CONTAINS)
+        keys.add((body.parent, body.device_id, Relation.CONTAINS))
+    return keys
 
 
 def _kind_of(value: SignalValue) -> SignalKind:
