@@ -105,7 +105,8 @@ class Linear(msgspec.Struct, frozen=True):
         if self.index is None:
             found: Floats = self.weights @ shifted
             return found
-        return np.einsum("fdk,dk->fd", self.weights, shifted[self.index])
+        sparse: Floats = np.einsum("fdk,dk->fd", self.weights, shifted[self.index])
+        return sparse
 
     def row(self, column: int) -> tuple[Floats, NDArray[np.int64]]:
         """How the residual of one signal depends on signals now: weights, and the places of those signals."""
@@ -120,7 +121,7 @@ class Linear(msgspec.Struct, frozen=True):
         """(n, p) -> (n, 3, d)."""
         shifted = features - self.centre
         if self.index is None:
-            return np.moveaxis(np.tensordot(shifted, self.weights, axes=(1, 2)), 0, 0)
+            return np.tensordot(shifted, self.weights, axes=(1, 2))
         return np.stack([np.einsum("fdk,dk->fd", self.weights, row[self.index]) for row in shifted])
 
 

@@ -21,8 +21,8 @@ from graph.detection.evidence import Step
 from graph.detection.judge import Findings, Judge
 from graph.detection.layout import EVENT_STEP, Layout
 from graph.detection.model import Model, decode, encode, numeric_of, numeric_parts, pack_arrays, unpack_arrays
-from graph.detection.numeric import Follower, Numeric, train_numeric
 from graph.detection.news import News
+from graph.detection.numeric import Follower, Numeric, train_numeric
 from graph.detection.readings import Reading, Recording, readings
 from graph.detection.states import States
 from graph.detection.table import Row, Table
@@ -99,9 +99,7 @@ class Detector:
             if not isinstance(value, str):
                 self._table.begin(at)
                 self._table.set(column, float(value), at)
-        elif self._watch is not None and self._states.set(self._watch, key, value, at):
-            self._table.begin(at)
-        elif self._news.take(key, value, at):
+        elif (self._watch is not None and self._states.set(self._watch, key, value, at)) or self._news.take(key, value, at):
             self._table.begin(at)
         if self._cold is not None:
             self._table.begin(at)
@@ -193,7 +191,9 @@ class Detector:
             self._take_over(numeric_of(unpack_arrays(packed), plain))
         if self._follower is not None:
             self._follower.restore(held["follower"])
-        self._settling = [Row(at, np.frombuffer(values, dtype=np.float64).copy(), fresh=True) for at, values in held["settling"]]
+        self._settling = [
+            Row(at, np.frombuffer(values, dtype=np.float64).copy(), fresh=True) for at, values in held["settling"]
+        ]
         self._gone = dict(held["gone"])
         self._news.restore(held["news"])
         self._closed = [Step.unpacked(part) for part in held["closed"]]

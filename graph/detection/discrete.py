@@ -1,8 +1,8 @@
 """How strange the states are: alone by the time spent in them, and together over the plant's edges.
 
-A stuck or lying sensor shows only values that are normal by themselves; it is odd only beside the device that acts on it. So for
-each edge u -> v the joint state is watched too: what it surprises beyond u and v alone is v's conflict. That the event which
-should have followed did not come shows as a joint state that outlasts its time.
+A stuck or lying sensor shows only values that are normal by themselves; it is odd only beside the device that acts on it.
+So for each edge u -> v the joint state is watched too: what it surprises beyond u and v alone is v's conflict. That the event
+which should have followed did not come shows as a joint state that outlasts its time.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ UNKNOWN, NEW = -1, -2
 class Discrete(msgspec.Struct, frozen=True):
     """All that training leaves of n columns of states on `devices` (n) and m pairs of columns over edges.
 
-    `alone` (states, bins) holds the rows of column c from `first` (c) on; `joint` likewise, with the row of pair p in states s, t
-    at `place` [`pair_first` (p) + s * `width` (p) + t], -1 where history never showed it.
+    `alone` (states, bins) holds the rows of column c from `first` (c) on; `joint` likewise, with the row of pair p in states
+    s, t at `place` [`pair_first` (p) + s * `width` (p) + t], -1 where history never showed it.
     """
 
     devices: tuple[str, ...]
@@ -86,7 +86,10 @@ class Watch:
         self._state[column], self._since[column] = state, at
 
     def set(self, column: int, state: int, raw: float, at: Micros, *, renews: bool) -> None:
-        """A value came, `raw` in a form that can be compared. A counter's tick renews its state; any other value when it differs."""
+        """A value came, `raw` in a form that can be compared.
+
+        A counter's tick renews its state; any other value does when it differs.
+        """
         state = NEW if state < 0 else state
         known = self._state[column]
         differs = known != state or (state == NEW and raw != self._raw[column])

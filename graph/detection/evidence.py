@@ -25,8 +25,8 @@ class Step:
 
     `score` is strange beyond `threshold`, both in units of the device's own limit. `alone` and `conflict` are the nats of
     states, by themselves and beside what acts on them. `conditional` and `marginal` are spreads of numeric signals, given all
-    else and given the time of day, each at least 0; `shift` is the marginal one with its sign. `tail` says how far the strangest
-    signal is in its tail, in mean excesses; `numeric` marks the devices with a sampled signal at hand.
+    else and given the time of day, each at least 0; `shift` is the marginal one with its sign. `tail` says how far the
+    strangest signal is in its tail, in mean excesses; `numeric` marks the devices with a sampled signal at hand.
     """
 
     at: Micros
@@ -48,7 +48,9 @@ class Step:
     def packed(self) -> dict[str, Any]:
         """As what a message can hold."""
         plain = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
-        arrays = {name: (value.dtype.str, value.tobytes()) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        arrays = {
+            name: (value.dtype.str, value.tobytes()) for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
         return {"plain": plain | {"gone": sorted(self.gone)}, "arrays": arrays}
 
     @classmethod
@@ -57,8 +59,8 @@ class Step:
         plain = dict(held["plain"])
         plain["devices"], plain["gone"] = tuple(plain["devices"]), frozenset(plain["gone"])
         pairs = {device: tuple(tuple(map(tuple, part)) for part in parts) for device, parts in plain["shares"].items()}
-        arrays = {name: np.frombuffer(data, dtype=kind).copy() for name, (kind, data) in held["arrays"].items()}
-        return cls(**{**plain, "shares": pairs}, **arrays)
+        arrays: dict[str, Any] = {name: np.frombuffer(data, dtype=kind).copy() for name, (kind, data) in held["arrays"].items()}
+        return cls(**{**plain, "shares": pairs, **arrays})
 
     @property
     def anomalous(self) -> bool:

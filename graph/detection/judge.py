@@ -109,7 +109,7 @@ class Judge:
             alone = by_device(findings.surprise.alone, self._states, count)
             conflict = by_device(findings.surprise.conflict, self._states, count)
         new = np.log(self._model.discrete.runs + 2) if self._model.discrete else STATE_LIMIT
-        for device, _ in findings.news:
+        for device in {*findings.gone, *(device for device, _ in findings.news)}:
             alone[self._index[device]] = max(alone[self._index[device]], float(new))
         return alone, conflict
 

@@ -108,9 +108,7 @@ def _slack(step: int, profiles: Sequence[_Profile]) -> int:
 
 def declared_kinds(topology: Topology) -> dict[Key, SignalKind]:
     """What devices say of their signals."""
-    return {
-        (device.device_id, name): signal.kind for device in topology.devices() for name, signal in device.signals.items()
-    }
+    return {(device.device_id, name): signal.kind for device in topology.devices() for name, signal in device.signals.items()}
 
 
 def _profile(found: Iterable[tuple[list[int], list[SignalValue]]], span: int) -> _Profile:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -162,7 +162,8 @@ def _put_together(kind: type[Part], prefix: str, arrays: Mapping[str, Array], pl
     values = {name: held.get(prefix + name) for name in get_type_hints(kind) if name in kind.__struct_fields__}
     if missing := [name for name, value in values.items() if value is None and name != "index"]:
         raise ModelError(f"{prefix}{missing[0]} is missing")
-    return kind(**values)
+    make: Callable[..., Part] = kind
+    return make(**values)
 
 
 def _arrays(model: Model) -> dict[str, Array]:

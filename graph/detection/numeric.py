@@ -1,14 +1,13 @@
 """How strange the sampled signals are: three views of their residuals, each scaled by its own tail in history.
 
-Views: the residual given all else now, the same smoothed over a few steps, and the smoothed innovation given the past. A smoothed
-view forgets a large deviation quickly once it is over. A signal that stays strange for days on end slowly becomes usual: its
-tail grows by Robbins and Monro's quantile rule (1951), twofold in `HABIT_DAYS` of being beyond it all the time.
+Views: the residual given all else now, the same smoothed over a few steps, and the smoothed innovation given the past. A
+smoothed view forgets a large deviation quickly once it is over. A signal that stays strange for days on end slowly becomes
+usual: its tail grows by Robbins and Monro's quantile rule (1951), twofold in `HABIT_DAYS` of being beyond it all the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Self
 
 import msgspec
 import numpy as np

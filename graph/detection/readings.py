@@ -11,7 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 from graph.topology import Topology
-from schemas.event import Connected, ControlAlarm, Disconnected, Event, Linked, Micros, Quality, SignalValue, Telemetry, Unlinked
+from schemas.event import (
+    Connected,
+    ControlAlarm,
+    Disconnected,
+    Event,
+    Linked,
+    Micros,
+    Quality,
+    SignalValue,
+    Telemetry,
+    Unlinked,
+)
 
 ALARM_PREFIX = "alarm:"
 
@@ -134,8 +145,10 @@ class Recording:
         self._text_places = {text: place for place, text in enumerate(self.texts)}
         self._is_text = set(state["isText"])
         self._start, self.end, self.disconnects = state["ends"]
-        for held, part in zip((self._at, self._column, self._value), state["arrays"], strict=True):
-            held.frombytes(part)
+        at, column, value = state["arrays"]
+        self._at.frombytes(at)
+        self._column.frombytes(column)
+        self._value.frombytes(value)
         self.counts = [0] * len(self.keys)
         for place in self._column:
             self.counts[place] += 1

@@ -37,12 +37,14 @@ def pairs_over_edges(layout: Layout, topology: Topology) -> list[Pair]:
             columns[device].append(column)
     ways = {(edge.source, edge.target) for edge in topology.edges() if edge.relation is not Relation.CONTAINS}
     ways |= {
-        (edge.target, edge.source)
-        for edge in topology.edges()
-        if edge.relation is not Relation.CONTAINS and not edge.directed
+        (edge.target, edge.source) for edge in topology.edges() if edge.relation is not Relation.CONTAINS and not edge.directed
     }
     return sorted(
-        (cause, effect) for source, target in ways if source != target for cause in columns[source] for effect in columns[target]
+        (cause, effect)
+        for source, target in ways
+        if source != target
+        for cause in columns[source]
+        for effect in columns[target]
     )
 
 

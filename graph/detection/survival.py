@@ -1,8 +1,9 @@
 """How long states last: tables of surprise by state and time spent in it, from spells of which some were cut off.
 
 The surprise of state x after d seconds is -ln((spells of x that lasted d + 1/2) / (spells of x + 1)), spells cut off by a
-recording's end counting as far as they were seen, but no more than -ln of the share of time in which x had lasted d seconds. A state that history never showed has -ln((n1 + 1) / (R + 2)) with n1 the
-states seen in one of R runs only (Good, Biometrika 40, 1953).
+recording's end counting as far as they were seen, but no more than -ln of the share of time in which x had lasted d seconds.
+A state that history never showed has -ln((n1 + 1) / (R + 2)) with n1 the states seen in one of R runs only (Good, Biometrika
+40, 1953).
 """
 
 from __future__ import annotations

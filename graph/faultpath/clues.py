@@ -18,15 +18,22 @@ Ints = NDArray[np.int64]
 NEVER = np.int64(np.iinfo(np.int64).max)
 STATE_NATS = 3.0
 """States more surprising than this are part of the fault."""
-LASTING_SHIFT = 2.0
-"""Spreads by which a numeric signal must have left its level from before the fault, two steps running."""
-FIELDS = ("score", "alone", "conflict", "tail", "conditional", "shift")
+SHIFT_BEGINS = 1.5
+"""Spreads by which a numeric signal must have left its level from before the fault, two steps running, to be on its way;"""
+SHIFT_COUNTS = 3.0
+"""and to be affected."""
+WEAK_SHARE = 0.2
+"""In a weak fault the path leads to devices that show so much of the largest shift."""
+
+PEAKS = ("score", "alone", "conflict", "tail", "conditional", "total", "latest", "lasting")
+ONSETS = ("onset_score", "onset_alone", "onset_conflict", "onset_shift")
 
 
 class Clues(msgspec.Struct):
     """One entry for each of `devices`. Peaks of what the steps showed, and when each first passed its mark (NEVER: not yet).
 
-    `level` is the mean shift before the fault, `total` the sum of shifts since over `steps` steps.
+    `level` is the mean shift before the fault, `lasting` the largest departure from it that lasted two steps, `total` the sum of
+    shifts over the `steps` steps since the fault was noticed.
     """
 
     devices: tuple[DeviceId, ...]
@@ -38,7 +45,7 @@ class Clues(msgspec.Struct):
     level: Floats
     total: Floats
     latest: Floats
-    moved: NDArray[np.bool_]
+    lasting: Floats
     numeric: NDArray[np.bool_]
     onset_score: Ints
     onset_alone: Ints
@@ -49,11 +56,9 @@ class Clues(msgspec.Struct):
     @classmethod
     def begin(cls, step: Step, level: Floats) -> Self:
         count = len(step.devices)
-        zeros = [np.zeros(count) for _ in range(5)]
-        never = [np.full(count, NEVER) for _ in range(4)]
-        return cls(
-            step.devices, *zeros, level.copy(), np.zeros(count), np.zeros(count), np.zeros(count, bool), np.zeros(count, bool), *never
-        )
+        blank: dict[str, Any] = {name: np.zeros(count) for name in PEAKS}
+        blank |= {name: np.full(count, NEVER) for name in ONSETS}
+        return cls(devices=step.devices, level=level.copy(), numeric=np.zeros(count, dtype=bool), **blank)
 
     def add(self, step: Step) -> None:
         """Take in a step of the same devices."""
@@ -64,25 +69,38 @@ class Clues(msgspec.Struct):
         np.maximum(self.conditional, step.conditional, out=self.conditional)
         self.numeric |= step.numeric
         self.total += step.shift
-        self.latest = step.shift - self.level
+        before, self.latest = self.latest, np.where(step.numeric, step.shift - self.level, 0.0)
+        lasting = np.minimum(np.abs(before), np.abs(self.latest))
         _note(self.onset_score, step.score > step.threshold, step.at)
         _note(self.onset_alone, step.alone > STATE_NATS, step.at)
         _note(self.onset_conflict, step.conflict > STATE_NATS, step.at)
-        moved = step.numeric & (np.abs(self.latest) > LASTING_SHIFT)
-        _note(self.onset_shift, moved & self.moved, step.at)
-        self.moved = moved
+        _note(self.onset_shift, lasting > SHIFT_BEGINS, step.at)
+        np.maximum(self.lasting, lasting, out=self.lasting)
 
     @property
     def mean_shift(self) -> Floats:
         """How far each device has left its level from before, on average, with its sign."""
         return self.total / max(self.steps, 1) - self.level
 
-    @property
-    def onset(self) -> Ints:
-        """When each device first showed the fault."""
-        first = np.minimum(np.minimum(self.onset_score, self.onset_alone), np.minimum(self.onset_conflict, self.onset_shift))
-        found: Ints = first
-        return found
+    def affected(self) -> Ints:
+        """When each device first showed the fault; NEVER where it does not.
+
+        The strangest device is affected however little its signals moved. Of the others a numeric signal must have moved: to
+        disagree with a neighbour that is affected is not enough.
+        """
+        return self._onsets(SHIFT_COUNTS)
+
+    def reached(self) -> Ints:
+        """The same with a mark that follows the size of the fault: devices that the path leads to."""
+        return self._onsets(float(np.clip(WEAK_SHARE * self.lasting.max(initial=0.0), SHIFT_BEGINS, SHIFT_COUNTS)))
+
+    def _onsets(self, mark: float) -> Ints:
+        moved = np.where(self.lasting > mark, self.onset_shift, NEVER)
+        onset: Ints = np.minimum(np.minimum(self.onset_alone, self.onset_conflict), moved)
+        if len(onset):
+            strangest = int(np.argmax(self.tail))
+            onset[strangest] = min(onset[strangest], self.onset_score[strangest])
+        return onset
 
     def on(self, step: Step) -> Clues:
         """The same for the devices of a step, which may be others."""

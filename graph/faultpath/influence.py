@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.faultpath.network import MOST_DEVICES, Network
 from graph.topology import Device, Topology
 from schemas.device import DeviceId, Edge, Relation
 
@@ -64,6 +66,11 @@ class Influence:
     def __len__(self) -> int:
         return len(self.names)
 
+    @cached_property
+    def network(self) -> Network | None:
+        """Distances and responses; None where the plant is too large for them."""
+        return Network(len(self), self.relations, self.kinds) if len(self) <= MOST_DEVICES else None
+
     def hops(self, start: int, *, most: int, backward: bool = False) -> dict[int, int]:
         """Devices within so many hops of one, itself included, nearest first."""
         ways = self.backward if backward else self.onward
@@ -106,5 +113,5 @@ def _parts(count: int, edges: Sequence[tuple[int, int]]) -> Ints:
         first, second = find(one), find(other)
         root[max(first, second)] = min(first, second)
     joined = {place for edge in edges for place in edge}
-    alone = [place for place in range(count) if place not in joined]
-    return np.array([alone[0] if place in set(alone) else find(place) for place in range(count)], dtype=np.int64)
+    alone = min((place for place in range(count) if place not in joined), default=0)
+    return np.array([find(place) if place in joined else alone for place in range(count)], dtype=np.int64)

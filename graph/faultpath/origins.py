@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.faultpath.clues import NEVER, STATE_NATS, Clues
+from graph.faultpath.features import NAMES, features, random_walk
 from graph.faultpath.influence import Influence
+from graph.faultpath.prior import WEIGHTS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,6 +22,9 @@ COVERS = 0.7
 """Share of an effect's surprise that speaks for a cause one hop away."""
 COVER_WEIGHT = 0.5
 MOST_HOPS = 8
+LEAST_WALK = 1e-6
+WALK_WEIGHT = 1.5
+"""Of the walk's log share beside the learnt log-odds: saves the cases that no random network resembles."""
 NATS_PER_UNIT = 2.0
 """Temperature of the softmax: surprise is counted several times over edges, so a nat of it is worth less than one."""
 
@@ -27,8 +32,8 @@ NATS_PER_UNIT = 2.0
 def rank_states(influence: Influence, clues: Clues) -> Floats:
     """Devices by states: what their causes do not explain of them, and what they explain of their effects.
 
-    With s = max(alone, conflict) and A the devices with s > 3: m(v) = max(alone(v) (1 - max 0.9^k over causes in A, k hops up and
-    not later), conflict(v)); score = m + 0.5 sum of 0.7^k s(w) over w in A, k hops down and not earlier. A device that the
+    With s = max(alone, conflict) and A the devices with s > 3: m(v) = max(alone(v) (1 - max 0.9^k over causes in A, k hops up
+    and not later), conflict(v)); score = m + 0.5 sum of 0.7^k s(w) over w in A, k hops down and not earlier. A device that the
     detector does not watch has the sum of 0.7^k m(w) over what lies below it.
     """
     place, count = _places(influence, clues), len(influence)
@@ -67,32 +72,17 @@ def _spread(values: Floats, place: Ints, count: int) -> Floats:
 
 
 def rank_numbers(influence: Influence, clues: Clues) -> Floats:
-    """Devices by numeric signals: a random walk from strange devices against the direction of influence."""
-    place, count = _places(influence, clues), len(influence)
-    start = _spread(np.maximum(clues.tail, 0.0), place, count)
-    if start.sum() <= 0:
-        return start
-    start = start / start.sum()
-    rank = start.copy()
-    for _ in range(WALK_STEPS):
-        rank = WALK_DAMPING * walk(influence, rank) + (1 - WALK_DAMPING) * start
-    return rank / rank.max()
+    """Devices by numeric signals: log-odds of the learnt features, and of a random walk from strange devices to their causes.
 
-
-WALK_STEPS = 30
-WALK_DAMPING = 0.85
-
-
-def walk(influence: Influence, rank: Floats) -> Floats:
-    """One step from effects to their causes, each as likely as the other; what has no cause stays."""
-    moved = np.zeros(len(rank))
-    for effect, causes in enumerate(influence.backward):
-        if causes:
-            for cause in causes:
-                moved[cause] += rank[effect] / len(causes)
-        else:
-            moved[effect] += rank[effect]
-    return moved
+    On a plant too large for the features the walk alone.
+    """
+    walk = random_walk(influence, _spread(np.maximum(clues.tail, 0.0), _places(influence, clues), len(influence)))
+    odds: Floats = WALK_WEIGHT * np.log(walk + LEAST_WALK)
+    if influence.network is None:
+        return odds
+    weights = np.array([WEIGHTS[name] for name in NAMES])
+    odds += features(influence, influence.network, clues) @ weights
+    return odds
 
 
 def probabilities(scores: Floats, *, per_unit: float) -> Floats:
@@ -105,7 +95,7 @@ def probabilities(scores: Floats, *, per_unit: float) -> Floats:
 def origins(influence: Influence, clues: Clues) -> Floats:
     """A probability for each device of the graph; both kinds of evidence count by how strange they are."""
     states = float(np.maximum(np.maximum(clues.alone, clues.conflict) - STATE_NATS, 0).sum())
-    numbers = float(np.maximum(clues.tail - STATE_NATS, 0).max(initial=0.0)) if clues.numeric.any() else 0.0
+    numbers = float(np.maximum(clues.tail - STATE_NATS, 0.0).max(initial=0.0)) if clues.numeric.any() else 0.0
     whole = states + numbers
     if whole <= 0:
         return np.full(len(influence), 1 / max(len(influence), 1))
@@ -113,5 +103,5 @@ def origins(influence: Influence, clues: Clues) -> Floats:
     if states > 0:
         found += states / whole * probabilities(rank_states(influence, clues), per_unit=NATS_PER_UNIT)
     if numbers > 0:
-        found += numbers / whole * probabilities(rank_numbers(influence, clues), per_unit=0.1)
+        found += numbers / whole * probabilities(rank_numbers(influence, clues), per_unit=1.0)
     return found

@@ -1,8 +1,8 @@
 """Follows faults through time: opens one when the plant's score crosses its threshold, and says where it began and spread.
 
-Fed with the detector's steps, used by the pipeline and the alarms. A fault belongs to one connected part of the plant, so faults in
-parts that no edge joins are told apart. While one is open it is updated at each step at first, later every few steps or when the
-most probable origin or the affected devices change; it closes after a quiet time.
+Fed with the detector's steps, used by the pipeline and the alarms. A fault belongs to one connected part of the plant, so
+faults in parts that no edge joins are told apart. While one is open it is updated at each step at first, later every few steps
+or when the affected devices change; it closes after a quiet time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.detection.evidence import Step
-from graph.faultpath.clues import NEVER, Clues
+from graph.faultpath.clues import NEVER, Clues, Ints
 from graph.faultpath.influence import Influence
 from graph.faultpath.origins import origins
 from graph.faultpath.paths import ways
@@ -50,7 +50,7 @@ class _Open(msgspec.Struct):
     clues: Clues
     updates: int = 0
     quiet_since: Micros | None = None
-    told: tuple[str, int] = ("", 0)
+    told: int = 0
 
 
 class FaultTracker:
@@ -62,14 +62,12 @@ class FaultTracker:
         self._devices: tuple[DeviceId, ...] = ()
         self._level = np.zeros(0)
         self._influence: Influence | None = None
-        self._steps = 0
 
     def update(self, step: Step, topology: Topology) -> list[FaultState]:
         """Take in the next step; the faults that it opened, changed or closed."""
         if self._influence is None or self._influence.version != topology.version:
             self._influence = Influence(topology)
         influence = self._influence
-        self._steps += 1
         self._follow_devices(step)
         if step.anomalous:
             self._open_new(step, influence)
@@ -131,13 +129,13 @@ class FaultTracker:
 
     def _tell(self, fault: _Open, step: Step, influence: Influence, *, closes: bool) -> FaultState | None:
         fault.updates += 1
-        affected = _affected(fault, influence)
+        affected = _listed(fault, influence, fault.clues.affected())
         due = fault.updates <= DENSE_UPDATES or fault.updates % SPARSE_UPDATES == 0 or closes
-        if not due and fault.told[1] == len(affected):
+        if not due and fault.told == len(affected):
             return None
         likely = origins(influence, fault.clues)
         order = np.lexsort((np.arange(len(likely)), -likely))[:NAMED]
-        fault.told = (influence.names[order[0]], len(affected))
+        fault.told = len(affected)
         return FaultState(
             fault_id=fault_id(fault.opened_at, fault.first),
             opened_at=fault.opened_at,
@@ -145,7 +143,7 @@ class FaultTracker:
             closed_at=step.at if closes else None,
             origins=tuple((influence.names[place], float(likely[place])) for place in order),
             affected=tuple((device, onset) for device, onset in affected.items()),
-            path=ways(influence, int(order[0]), affected, fault.clues),
+            path=ways(influence, int(order[0]), _listed(fault, influence, fault.clues.reached()), fault.clues),
         )
 
     # --- State ------------------------------------------------------------------------------------------------------------
@@ -158,7 +156,7 @@ class FaultTracker:
         ]
         recent = [step.packed() for step in self._recent]
         return msgspec.msgpack.encode(
-            {"open": faults, "recent": recent, "devices": self._devices, "level": self._level.tobytes(), "steps": self._steps}
+            {"open": faults, "recent": recent, "devices": self._devices, "level": self._level.tobytes()}
         )
 
     def restore(self, state: bytes) -> None:
@@ -166,17 +164,15 @@ class FaultTracker:
         held: Mapping[str, Any] = msgspec.msgpack.decode(state)
         self._open = {}
         for opened_at, part, first, clues, updates, quiet_since, told in held["open"]:
-            self._open[part] = _Open(opened_at, part, first, Clues.unpacked(clues), updates, quiet_since, (told[0], told[1]))
+            self._open[part] = _Open(opened_at, part, first, Clues.unpacked(clues), updates, quiet_since, told)
         self._recent = deque((Step.unpacked(step) for step in held["recent"]), maxlen=LOOK_BACK)
         self._devices = tuple(held["devices"])
         self._level = np.frombuffer(held["level"], dtype=np.float64).copy()
-        self._steps = held["steps"]
         self._influence = None
 
 
-def _affected(fault: _Open, influence: Influence) -> dict[DeviceId, Micros]:
-    """Devices of the fault's part with their onsets, earliest first."""
-    onset = fault.clues.onset
+def _listed(fault: _Open, influence: Influence, onset: Ints) -> dict[DeviceId, Micros]:
+    """Devices of the fault's part that have an onset, earliest first."""
     found = [
         (int(onset[place]), device)
         for place, device in enumerate(fault.clues.devices)
