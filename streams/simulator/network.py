@@ -167,6 +167,11 @@ def _model() -> Any:
     return model
 
 
+def load_network() -> Network:
+    """The network without a solver. Raises SimulatorMissingError."""
+    return _network(_model())
+
+
 def _network(model: Any) -> Network:
     nodes = {_node_device(node): _node(node) for _, node in model.nodes()}
     links = {_link_device(name, link): _link(name, link) for name, link in model.links()}
@@ -180,6 +185,8 @@ def _opened(model: Any) -> Any:
     for _, junction in model.junctions():
         junction.demand_timeseries_list.clear()
         junction.add_demand(0.0, None)
+    for _, pattern in model.patterns():  # one of them would count for demands without a pattern
+        pattern.multipliers = [1.0]
     solver = wntr.epanet.toolkit.ENepanet()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -14,6 +14,7 @@ from schemas.action import Action
 from schemas.device import DeviceId
 from schemas.event import Micros
 from schemas.wire import ConnectedData, WireEvent
+from streams.simulator.drawing import draw
 from streams.simulator.equipment import Equipment
 from streams.simulator.faults import Fault, FaultKind
 from streams.simulator.hands import Answer, Hands
@@ -71,9 +72,13 @@ class Plant:
         """The faults of the last step."""
         return self._broken(Micros(self.time - STEP * 1_000_000))
 
-    def running(self, pump: DeviceId) -> bool:
-        """Whether a pump was on in the last step."""
-        return self._process.on[pump]
+    def dark(self, gateway: DeviceId) -> bool:
+        """Whether a gateway was dark in the last step."""
+        return any(fault.device == gateway and fault.kind is FaultKind.GATEWAY_DARK for fault in self.active())
+
+    def draw(self, kind: FaultKind, rng: np.random.Generator, *, end: Micros | None = None) -> Fault:
+        """A clearly visible fault that begins with the next step; `inject` it."""
+        return draw(kind, rng, start=self.time, end=end, equipment=self.equipment)
 
     def step(self) -> list[Batch]:
         """Go on by `STEP` seconds: one batch of events for each gateway that is up."""

@@ -1,0 +1,113 @@
+"""Draws a fault that an engineer at the plant would call clearly visible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from schemas.device import DeviceId
+from schemas.event import Micros
+from streams.simulator.equipment import LAKE_PUMP, LEVEL, PRESSURE, RIVER_PUMP, ZONES, Equipment, Quantity
+from streams.simulator.faults import Fault, FaultKind
+from streams.simulator.network import Network, load_network
+from streams.simulator.process import LAKE_HOURS, hour_of_day
+
+LEAK = (40.0, 80.0)
+"""L/s at 50 m, where the whole plant takes 600 to 800."""
+MAINS = (0.25, 0.41)
+"""Diameters in m of pipes where such a leak shows: a narrower one cannot feed it, a trunk next to a tank hardly notices."""
+CLOSABLE = tuple(map(DeviceId, ("pipe-109", "pipe-153", "pipe-239", "pipe-305", "pipe-333")))
+"""Pipes with a flow meter that carry much and may be shut without cutting anything off."""
+BIAS = (1.5, 2.5)
+DRIFT = (0.6, 1.2)
+"""Times what is clearly visible of the quantity; a drift has grown to it in about an hour."""
+Draw = Callable[[Equipment, np.random.Generator, Micros], tuple[DeviceId, float]]
+
+
+def draw(
+    kind: FaultKind, rng: np.random.Generator, *, start: Micros, end: Micros | None = None, equipment: Equipment | None = None
+) -> Fault:
+    """A fault of this kind from `start` until before `end`, at a device where it shows.
+
+    A pump is the lake's in its hours, else the river's, which runs mostly from 22 to 6 o'clock.
+    """
+    device, size = DRAWS[kind](equipment or Equipment(load_network()), rng, start)
+    return Fault(kind, device, start, end, size)
+
+
+def redundant(network: Network) -> list[DeviceId]:
+    """Pipes that may be shut without cutting anything off."""
+    return [device for device, link in network.links.items() if link.type == "pipe" and _joined(network, device)]
+
+
+def _joined(network: Network, without: DeviceId) -> bool:
+    """Whether the ends of a link are connected without it."""
+    start, goal = network.links[without].start, network.links[without].end
+    seen, edge = {start}, [start]
+    while edge:
+        node = edge.pop()
+        beyond = {end for link in network.at(node) if link.device != without for end in (link.start, link.end)} - seen
+        seen |= beyond
+        edge += beyond
+    return goal in seen
+
+
+def _leak(equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tuple[DeviceId, float]:
+    """At a main next to a gauge."""
+    links = equipment.network.links
+    near = [
+        device
+        for device in redundant(equipment.network)
+        if MAINS[0] <= links[device].diameter <= MAINS[1] and {links[device].start, links[device].end} & equipment.measured
+    ]
+    return _one(near, rng), round(float(rng.uniform(*LEAK)), 1)
+
+
+def _trip(_equipment: Equipment, _rng: np.random.Generator, start: Micros) -> tuple[DeviceId, float]:
+    lake = LAKE_HOURS[0] <= hour_of_day(start) < LAKE_HOURS[1] - 1
+    return LAKE_PUMP if lake else RIVER_PUMP, 0.0
+
+
+def _closed(_equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tuple[DeviceId, float]:
+    return _one(CLOSABLE, rng), 0.0
+
+
+def _stuck(equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tuple[DeviceId, float]:
+    return _sensor(equipment, rng)[0], 0.0
+
+
+def _bias(equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tuple[DeviceId, float]:
+    device, quantity = _sensor(equipment, rng)
+    return device, round(float(quantity.swing * rng.uniform(*BIAS) * rng.choice((-1, 1))), 2)
+
+
+def _drift(equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tuple[DeviceId, float]:
+    device, quantity = _sensor(equipment, rng)
+    return device, round(float(quantity.swing * rng.uniform(*DRIFT) * rng.choice((-1, 1))), 2)
+
+
+def _dark(_equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tuple[DeviceId, float]:
+    return _one([DeviceId(name) for name in ZONES], rng), 0.0
+
+
+def _sensor(equipment: Equipment, rng: np.random.Generator) -> tuple[DeviceId, Quantity]:
+    """A sensor that always has something to measure: a pressure or a level."""
+    usable = [sensor for sensor in equipment.sensors if sensor.quantity in {PRESSURE, LEVEL}]
+    chosen = usable[int(rng.integers(len(usable)))]
+    return chosen.device, chosen.quantity
+
+
+def _one(devices: Sequence[DeviceId], rng: np.random.Generator) -> DeviceId:
+    return devices[int(rng.integers(len(devices)))]
+
+
+DRAWS: Mapping[FaultKind, Draw] = {
+    FaultKind.LEAK: _leak,
+    FaultKind.PUMP_TRIP: _trip,
+    FaultKind.PIPE_CLOSED: _closed,
+    FaultKind.STUCK: _stuck,
+    FaultKind.BIAS: _bias,
+    FaultKind.DRIFT: _drift,
+    FaultKind.GATEWAY_DARK: _dark,
+}
