@@ -7,6 +7,7 @@ again, or claimed, and then it is never sent again: what became of it is unknown
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -87,6 +88,9 @@ class Dispatcher:
             await self._outlets[entry.action.via].send(entry.action)
         except NotSentError as error:
             return self._after_sending(entry, Stage.FAILED, now, f"not sent: {error}")
+        except asyncio.CancelledError:
+            self._after_sending(entry, Stage.UNKNOWN, now, "cancelled while it was being sent")
+            raise
         except Exception as error:  # noqa: BLE001 - whatever went wrong, it may have been sent, so it is parked
             return self._after_sending(entry, Stage.UNKNOWN, now, f"{type(error).__name__}: {error}")
         return self._after_sending(entry, Stage.SENT, now, "")

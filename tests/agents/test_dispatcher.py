@@ -175,6 +175,19 @@ async def test_an_outlet_that_fails(ledger: Ledger, error: Exception, stage: Sta
     assert len(outlet.sent) == 1
 
 
+async def test_cancelling_parks_what_was_being_sent(ledger: Ledger) -> None:
+    class Slow:
+        async def send(self, action: Action) -> None:
+            await asyncio.sleep(action.expiry)
+
+    task = asyncio.create_task(done(dispatcher(ledger, Slow()), action()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [held.stage for held in ledger.at_stage(Stage.UNKNOWN)] == [Stage.UNKNOWN]
+
+
 # --- Crashes ------------------------------------------------------------------------------------------------------------------
 
 
