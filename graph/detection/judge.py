@@ -22,6 +22,8 @@ Bools = NDArray[np.bool_]
 
 STATE_LIMIT = 4.0
 """Nats at which the states of one device are anomalous."""
+LEAST_NEWS = 4.5
+"""Nats of what history never had, however short it is."""
 GONE_SCORE = 2.0
 GONE_PLANT = 1.5
 GONE_SHOWS = 1_800_000_000
@@ -108,9 +110,10 @@ class Judge:
         if findings.surprise is not None:
             alone = by_device(findings.surprise.alone, self._states, count)
             conflict = by_device(findings.surprise.conflict, self._states, count)
-        new = np.log(self._model.discrete.runs + 2) if self._model.discrete else STATE_LIMIT
+        runs = self._model.discrete.runs if self._model.discrete else 0
+        new = max(LEAST_NEWS, float(np.log(runs + 2)))
         for device in {*findings.gone, *(device for device, _ in findings.news)}:
-            alone[self._index[device]] = max(alone[self._index[device]], float(new))
+            alone[self._index[device]] = max(alone[self._index[device]], new)
         return alone, conflict
 
     def _gone_now(self, findings: Findings) -> float:

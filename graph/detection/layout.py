@@ -29,6 +29,7 @@ COVERED_SHARE = 0.5
 """and when its samples fill so much of the recordings."""
 MIN_SAMPLES = 20
 BINS = 5
+LEAST_REPEATS = 0.05
 OUTSIDE_MARGIN = 0.1
 
 
@@ -127,9 +128,19 @@ def _is_sampled(
         return False
     if any(isinstance(found[key][1][0], str) for found in series if key in found):
         return False
+    if _only_changes([found[key][1] for found in series if key in found]):
+        return False
     usual = float(np.median(profile.intervals))
     steady = (profile.intervals >= usual / 2) & (profile.intervals <= 2 * usual)
     return usual > 0 and float(steady.mean()) >= STEADY_SHARE
+
+
+def _only_changes(parts: Sequence[Sequence[SignalValue]]) -> bool:
+    """Whether a signal of few values hardly ever repeats one: then it reports changes, however regular they are."""
+    if len({value for part in parts for value in part}) > BINS:
+        return False
+    repeats = sum(one == other for part in parts for one, other in pairwise(part))
+    return repeats < LEAST_REPEATS * sum(map(len, parts))
 
 
 def _coding(key: Key, kind: SignalKind | None, parts: Sequence[Sequence[SignalValue]]) -> Coding:

@@ -32,8 +32,8 @@ ONSETS = ("onset_score", "onset_alone", "onset_conflict", "onset_shift")
 class Clues(msgspec.Struct):
     """One entry for each of `devices`. Peaks of what the steps showed, and when each first passed its mark (NEVER: not yet).
 
-    `level` is the mean shift before the fault, `lasting` the largest departure from it that lasted two steps, `total` the sum of
-    shifts over the `steps` steps since the fault was noticed.
+    `level` is the mean shift before the fault, `lasting` the largest departure from it over two steps running, `total` the sum
+    of shifts over the `steps` steps since the fault was noticed.
     """
 
     devices: tuple[DeviceId, ...]

@@ -1,0 +1,18 @@
+"""Models that several tests use, trained once."""
+
+from __future__ import annotations
+
+import pytest
+
+from graph.detection import Model, train
+from tests.graph.detection.plants import machine, sampled
+
+
+@pytest.fixture(scope="session")
+def numeric_model() -> Model:
+    return train([sampled(seed, 400) for seed in range(4)])
+
+
+@pytest.fixture(scope="session")
+def discrete_model() -> Model:
+    return train([machine(seed, 20) for seed in range(20)])

@@ -1,0 +1,53 @@
+"""A model survives its directory, and a broken directory says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graph.detection import Model, ModelError, NothingToLearnError, load, save, train
+from tests.graph.detection.plants import machine, sampled, steps
+
+
+@pytest.mark.parametrize("name", ["numeric", "discrete"])
+def test_saved_and_loaded_scores_the_same(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    model: Model = request.getfixturevalue(f"{name}_model")
+    save(model, tmp_path)
+    again = load(tmp_path)
+    assert again.digest == model.digest
+    assert again.figures == model.figures
+    events = sampled(9, 50) if name == "numeric" else machine(9, 2)
+    assert [step.plant for step in steps(again, events)] == [step.plant for step in steps(model, events)]
+
+
+def test_equal_training_gives_equal_digests() -> None:
+    assert train([sampled(1, 150)], seed=3).digest == train([sampled(1, 150)], seed=3).digest
+    assert train([sampled(1, 150)]).digest != train([sampled(2, 150)]).digest
+
+
+def test_broken_directories_say_what_is_wrong(numeric_model: Model, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model can be read"):
+        load(tmp_path)
+    save(numeric_model, tmp_path)
+    manifest = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(manifest | {"format": "other-1"}))
+    with pytest.raises(ModelError, match="format 'other-1'"):
+        load(tmp_path)
+    (tmp_path / "model.json").write_text(json.dumps(manifest | {"arrays": "0"}))
+    with pytest.raises(ModelError, match="digest"):
+        load(tmp_path)
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(ModelError, match=r"model\.json"):
+        load(tmp_path)
+
+
+def test_training_tells_how_far_it_is_and_honours_a_budget() -> None:
+    told: list[float] = []
+    model = train([sampled(1, 150)], budget=0.001, progress=lambda share, _text: told.append(share))
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert model.numeric is not None
+    with pytest.raises(NothingToLearnError):
+        train([[]])
