@@ -80,6 +80,11 @@ class FindingStore:
         query = "SELECT body FROM finding WHERE kind = ? AND subject = ? ORDER BY number"
         return [row[0] for row in self._database.read(lambda connection: connection.execute(query, (kind, subject)).fetchall())]
 
+    def every(self, kind: Kind) -> list[bytes]:
+        """Every state of every alarm or fault, in the order in which they were made."""
+        query = "SELECT body FROM finding WHERE kind = ? ORDER BY number"
+        return [row[0] for row in self._database.read(lambda connection: connection.execute(query, (kind,)).fetchall())]
+
     def close(self) -> None:
         self._database.close()
 
