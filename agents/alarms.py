@@ -22,6 +22,9 @@ from schemas.device import DeviceId
 from schemas.event import Connected, ControlAlarm, Disconnected, Event, Micros, Severity, Stamp, rfc3339
 from schemas.finding import Alert, AlertState, Explanation
 
+LEAST = 1e-12
+"""No threshold counts as less, so that a multiple of it is finite."""
+
 Key = tuple[DeviceId, str]
 """Device and condition."""
 
@@ -67,6 +70,7 @@ class Alarms:
         self._faults: dict[str, FaultState] = {}
         self._closed: dict[str, FaultState] = {}
         self._fault_of: dict[DeviceId, str] = {}
+        self._place_of: tuple[tuple[DeviceId, ...], dict[DeviceId, int]] = ((), {})
 
     # --- Read -------------------------------------------------------------------------------------------------------------
 
@@ -87,8 +91,8 @@ class Alarms:
         told = [alert for fault in faults if (alert := self._follow_fault(fault, step, topology)) is not None]
         if faults:
             self._fault_of = _owners(self._faults.values())
-            told += self._assign(step.at)
-        told += self._follow_devices(step)
+            told += self._assign(step, topology)
+        told += self._follow_devices(step, topology)
         return told
 
     def _follow_fault(self, fault: FaultState, step: Step, topology: Topology) -> Alert | None:
@@ -112,7 +116,7 @@ class Alarms:
             condition=FAULT,
             severity=self._severity(fault, step),
             state=AlertState.RAISED,
-            score=_strangest(fault, step),
+            score=self._strangest(fault, step),
             fault_id=fault.fault_id,
             explanation=fault_explanation(fault, step, device, topology),
         )
@@ -126,68 +130,96 @@ class Alarms:
             return None
         parent.told_origin = origin
         why = fault_explanation(fault, step, parent.alert.device_id, topology)
-        return parent.change(step.at, severity=severity, score=_strangest(fault, step), explanation=why)
+        return parent.change(step.at, severity=severity, score=self._strangest(fault, step), explanation=why)
 
     def _close_parent(self, fault: FaultState, step: Step, topology: Topology) -> Alert:
         parent = self._parents.pop(fault.fault_id)
         why = fault_explanation(fault, step, parent.alert.device_id, topology)
-        return parent.clear(step.at, score=_strangest(fault, step), explanation=why)
+        return parent.clear(step.at, score=self._strangest(fault, step), explanation=why)
 
     def _severity(self, fault: FaultState, step: Step) -> Severity:
         """Of how strange its strangest device is, and of how far it has spread."""
-        return worse(graded(_strangest(fault, step), self.settings.strange), graded(len(fault.affected), self.settings.spread))
+        return worse(
+            graded(self._strangest(fault, step), self.settings.strange), graded(len(fault.affected), self.settings.spread)
+        )
+
+    def _strangest(self, fault: FaultState, step: Step) -> float:
+        """The score of the fault's strangest device in multiples of its threshold."""
+        place_of = self._places(step)
+        places = [place_of[device] for device in members(fault) if device in place_of]
+        return float(np.max(step.score[places] / np.maximum(step.threshold[places], LEAST))) if places else 0.0
+
+    def _places(self, step: Step) -> dict[DeviceId, int]:
+        """Kept from step to step: a large plant has 100,000 devices, and they seldom change."""
+        if step.devices != self._place_of[0]:
+            self._place_of = (step.devices, {device: place for place, device in enumerate(step.devices)})
+        return self._place_of[1]
 
     def _parent_id(self, fault_id: str) -> str:
         return derived("alarm", self.site, FAULT, fault_id)
 
-    def _assign(self, at: Micros) -> Iterator[Alert]:
+    def _assign(self, step: Step, topology: Topology) -> Iterator[Alert]:
         """Hang what stands under the fault that it belongs to, and let it out when that fault has closed."""
-        for device, standing in self._devices():
-            held, owner = standing.alert.fault_id, self._fault_of.get(device)
-            if held in self._faults and standing.alert.suppressed_by is not None:
-                continue
-            if owner is not None:
-                yield standing.change(at, fault_id=owner, suppressed_by=self._parent_id(owner))
-            elif standing.alert.suppressed_by is not None:
-                yield standing.change(at, suppressed_by=None)
-
-    def _devices(self) -> Iterator[tuple[DeviceId, Standing]]:
-        yield from self._anomalies.items()
+        for device, standing in self._anomalies.items():
+            yield from self._hang(standing, self._owner(device, step, topology), step.at)
         for (device, _), standing in self._control.items():
-            yield device, standing
+            yield from self._hang(standing, self._fault_of.get(device), step.at)
+
+    def _hang(self, standing: Standing, owner: str | None, at: Micros) -> Iterator[Alert]:
+        if standing.alert.suppressed_by is not None and standing.alert.fault_id in self._faults:
+            return
+        if owner is not None:
+            yield standing.change(at, fault_id=owner, suppressed_by=self._parent_id(owner))
+        elif standing.alert.suppressed_by is not None:
+            yield standing.change(at, suppressed_by=None)
+
+    def _owner(self, device: DeviceId, step: Step, topology: Topology) -> str | None:
+        """The fault of an anomalous device: one that names it, or a device next to it, or the one that it disagrees with most.
+
+        A fault names only what it is sure of; but that its neighbours look strange is its doing too.
+        """
+        if not self._faults or device in self._fault_of:
+            return self._fault_of.get(device)
+        beside = [edge.target if edge.source == device else edge.source for edge in topology.edges_of(device)]
+        blamed = [part.device_id for part in step.explain(device).neighbours[:1]]
+        owners = {self._fault_of[other] for other in (*beside, *blamed) if other in self._fault_of}
+        return min(owners, key=lambda fault_id: (self._faults[fault_id].opened_at, fault_id), default=None)
 
     # --- Anomalous devices ------------------------------------------------------------------------------------------------
 
-    def _follow_devices(self, step: Step) -> Iterator[Alert]:
+    def _follow_devices(self, step: Step, topology: Topology) -> Iterator[Alert]:
         hot = {step.devices[place]: int(place) for place in np.flatnonzero(step.score > step.threshold)}
         self._pending = {device: self._pending.get(device, step.at) for device in hot if device not in self._anomalies}
         for device, place in hot.items():
-            alert = self._hot(device, step, place)
+            alert = self._hot(device, step, place=place, topology=topology)
             if alert is not None:
                 yield alert
         cool = [device for device in self._anomalies if device not in hot]
         for device in cool:
             if self._is_over(self._anomalies[device], step.at):
-                score = float(step.score[step.devices.index(device)]) if device in step.devices else 0.0
+                held = self._places(step).get(device)
+                score = 0.0 if held is None else float(step.score[held])
                 yield self._anomalies.pop(device).clear(step.at, score=score, explanation=step.explain(device))
 
-    def _hot(self, device: DeviceId, step: Step, place: int) -> Alert | None:
+    def _hot(self, device: DeviceId, step: Step, *, place: int, topology: Topology) -> Alert | None:
         score = float(step.score[place])
-        severity = graded(score / max(float(step.threshold[place]), 1e-12), self.settings.strange)
+        severity = graded(score / max(float(step.threshold[place]), LEAST), self.settings.strange)
         standing = self._anomalies.get(device)
         if standing is None:
-            return self._open_anomaly(device, step, score=score, severity=severity)
+            owner = self._owner(device, step, topology)
+            return self._open_anomaly(device, step, score=score, severity=severity, owner=owner)
         standing.quiet_since, standing.quiet_steps = None, 0
         if at_least(standing.severity, severity):
             return None
         return standing.change(step.at, severity=severity, score=score, explanation=step.explain(device))
 
-    def _open_anomaly(self, device: DeviceId, step: Step, *, score: float, severity: Severity) -> Alert | None:
+    def _open_anomaly(
+        self, device: DeviceId, step: Step, *, score: float, severity: Severity, owner: str | None
+    ) -> Alert | None:
         """A blip outside of any fault opens nothing."""
-        if device not in self._fault_of and step.at - self._pending[device] < self.settings.on_delay:
+        if owner is None and step.at - self._pending[device] < self.settings.on_delay:
             return None
         del self._pending[device]
-        owner = self._fault_of.get(device)
         alert = Alert(
             alert_id=derived("alarm", self.site, device, ANOMALY, step.at),
             time=rfc3339(step.at),
@@ -283,12 +315,3 @@ def _owners(faults: Iterable[FaultState]) -> dict[DeviceId, str]:
     for fault in sorted(faults, key=lambda fault: (fault.opened_at, fault.fault_id)):
         owner |= {device: fault.fault_id for device in members(fault) if device not in owner}
     return owner
-
-
-def _strangest(fault: FaultState, step: Step) -> float:
-    """The score of the fault's strangest device in multiples of its threshold."""
-    inside = members(fault)
-    places = [place for place, device in enumerate(step.devices) if device in inside]
-    if not places:
-        return 0.0
-    return float(np.max(step.score[places] / np.maximum(step.threshold[places], 1e-12)))

@@ -11,7 +11,7 @@ from graph.topology import Topology
 from schemas.device import DeviceId, SignalName
 from schemas.event import Body, Connected, ControlAlarm, Disconnected, Event, Severity, Telemetry
 from schemas.finding import Alert, AlertState, Explanation, NeighbourShare, SignalShare
-from tests.agents.plant import CHAIN, JUNCTION, PIPE, PUMP, VALVE, event, fault, plant, step
+from tests.agents.plant import CHAIN, JUNCTION, PIPE, PUMP, TANK, VALVE, event, fault, plant, step
 
 RAISED, UPDATED, CLEARED = AlertState
 SETTINGS = AlarmSettings(on_delay=10_000_000, off_delay=10_000_000, off_steps=3)
@@ -128,6 +128,19 @@ def test_the_parent_is_updated_only_when_spread_or_origin_change(alarms: Alarms,
 def test_an_origin_without_evidence_is_explained_by_what_it_affects_next_to_it(alarms: Alarms, topology: Topology) -> None:
     parent, *_ = alarms.update(step(0), [fault(0, {PIPE: 0.7}, (VALVE, JUNCTION, PUMP))], topology)
     assert parent.explanation == Explanation((), (NeighbourShare(JUNCTION, 0.5), NeighbourShare(VALVE, 0.5)))
+
+
+def test_an_anomaly_beside_a_fault_or_in_conflict_with_it_hangs_under_it(alarms: Alarms, topology: Topology) -> None:
+    parent, _ = in_fault(alarms, topology)
+    shares = {TANK: ((("level", 1.0),), ((PIPE, 3.0), (PUMP, 1.0)))}
+    told = alarms.update(step(1, {PIPE: 2.0, JUNCTION: 2.0, PUMP: 2.0, TANK: 2.0}, shares), [], topology)
+    assert [(alert.device_id, alert.suppressed_by) for alert in told] == [(TANK, parent.alert_id), (JUNCTION, parent.alert_id)]
+
+
+def test_an_anomaly_elsewhere_in_the_plant_stands_by_itself_after_the_delay(alarms: Alarms, topology: Topology) -> None:
+    in_fault(alarms, topology)
+    told = [alarms.update(step(at, {PIPE: 2.0, PUMP: 2.0}), [], topology) for at in (1, 11)]
+    assert [[(alert.device_id, alert.suppressed_by) for alert in alerts] for alerts in told] == [[], [(PUMP, None)]]
 
 
 def test_an_alarm_from_before_joins_the_fault_and_is_let_out_when_it_closes(alarms: Alarms, topology: Topology) -> None:
