@@ -20,11 +20,14 @@ LEAST_EXCESS = 0.25
 """Spreads: no tail is taken to begin sooner or to fall faster, whatever a short history says."""
 ALARMS_PER_DAY = 0.5
 """Aims at 0.7: recordings that the model has never seen raise half as many again as history says."""
-ALARMS_PER_RECORDING = 0.1
-"""Where recordings last minutes, an allowance by the day says nothing: one in ten of them may hold an alarm."""
+ALARMS_PER_RECORDING = 0.2
+"""Where recordings last minutes, an allowance by the day says nothing: one in five of them may hold an alarm, because history
+that nobody has labelled holds set-ups and troubles too."""
 LEAST_ALARMS = 0.5
 """A short history is allowed no whole alarm, and no threshold is extrapolated far beyond it."""
 MOST_TIME_IN_ALARM = 0.01
+MOST_TIME_IN_SHORT = 0.04
+"""Shares of history, and the second where recordings last less than a day."""
 PAUSE_STEPS = 6
 BEYOND_HISTORY = 1.05
 
@@ -55,7 +58,7 @@ def alarm_threshold(scores: Sequence[Floats], *, days: float, recordings: int) -
     if not len(ranked):
         return 1.0
     allowed = max(ALARMS_PER_DAY * days, ALARMS_PER_RECORDING * recordings, LEAST_ALARMS)
-    most = max(int(MOST_TIME_IN_ALARM * len(ranked)), 1)
+    most = max(int((MOST_TIME_IN_SHORT if days < recordings else MOST_TIME_IN_ALARM) * len(ranked)), 1)
     low, high = 0, min(most, len(ranked) - 1)
     if episodes(scores, float(ranked[0])) > allowed:
         return float(ranked[0])

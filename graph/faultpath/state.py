@@ -52,7 +52,7 @@ def fault_id(opened_at: Micros, first: DeviceId) -> str:
     """The same for the same cause: the step that opened the fault and the device that was strangest then.
 
     >>> fault_id(Micros(0), DeviceId("pump-1"))
-    'fault-19700101T000000-8ae0c1a4'
+    'fault-19700101T000000-f0831b7b'
     """
     digest = hashlib.sha256(f"{opened_at}/{first}".encode()).hexdigest()[:8]
     return f"fault-{rfc3339(opened_at)[:19].replace('-', '').replace(':', '')}-{digest}"
