@@ -45,9 +45,9 @@ class Responder:
         dispatcher = Dispatcher(engine=rules, ledger=ledger, outlets=outlets | {MQTT: mqtt})
         return cls(dispatcher, ledger, mqtt)
 
-    def recover(self) -> None:
+    def recover(self, now: Micros) -> None:
         """Before the first reaction: park what the last run was about to send."""
-        self._tell(self._dispatcher.recover(Micros(0)))
+        self._tell(self._dispatcher.recover(now))
 
     async def respond(self, reaction: Reaction, pipeline: Pipeline) -> None:
         """Do what a reaction asks for, as far as it is allowed, and take in what devices answered."""

@@ -70,7 +70,7 @@ class Service:
             address = await self._address(stack)
             parts = self._parts(stack, folder, address)
             parts.analysis.restore()
-            parts.responder.recover()
+            parts.responder.recover(parts.analysis.pipeline.now)
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for name, part in (
                 ("gateway", parts.gateway),

@@ -1,7 +1,7 @@
 """The ways that influence can take through the plant, as places and neighbour lists; made anew when the topology changes.
 
 Influence runs along edges from source to target, and both ways where an edge is not directed. That one device contains another
-is no influence: it only says that both belong to one part of the plant.
+is no influence, nor is it that one carries another's data: these only say that both belong to one part of the plant.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from schemas.device import DeviceId, Edge, Relation
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+NO_INFLUENCE = frozenset({Relation.CONTAINS, Relation.NETWORK})
+"""Through these a device's values change no other's; a gateway that fails makes devices silent, not strange."""
 
 
 class Plant(Protocol):
@@ -50,7 +52,7 @@ class Influence:
         for edge in sorted(topology.edges(), key=lambda edge: (edge.source, edge.target, edge.relation)):
             one, other = self.place[edge.source], self.place[edge.target]
             together.append((one, other))
-            if edge.relation is Relation.CONTAINS or one == other:
+            if edge.relation in NO_INFLUENCE or one == other:
                 continue
             self._join(one, other, edge.relation)
             if not edge.directed:
