@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
+from schemas import bounds
 from schemas.decode import decode, original
 from schemas.event import Event, Micros, Stamp
 from schemas.finding import Invalid
@@ -142,10 +143,18 @@ async def _grouped(connection: Connection) -> AsyncIterator[list[Message]]:
             group = []
 
 
+class _Placed(msgspec.Struct):
+    """What tells an event's place, in the bounds of a valid one: a number beyond them would stop the gateway."""
+
+    source: Annotated[str, msgspec.Meta(min_length=1, max_length=bounds.URI, pattern=bounds.URI_REFERENCE)]
+    sequence: Annotated[str, msgspec.Meta(max_length=20, pattern=bounds.SEQUENCE)]
+    epoch: Annotated[str, msgspec.Meta(max_length=19, pattern=bounds.EPOCH)] | None = None
+
+
 def place(invalid: Invalid) -> Stamp | None:
     """Where an invalid event stands among its gateway's, if it is whole enough to say: a watermark may pass it then."""
     try:
-        held: Any = msgspec.json.decode(original(invalid.raw))
-        return Stamp(Micros(0), str(held["source"]), int(held.get("epoch", 0)), int(held["sequence"]), str(held.get("id")))
-    except (msgspec.MsgspecError, ValueError, TypeError, LookupError, RecursionError):
+        held = msgspec.json.decode(original(invalid.raw), type=_Placed)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    return Stamp(Micros(0), held.source, int(held.epoch or 0), int(held.sequence), "")
