@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -31,6 +32,8 @@ FRAMES = 64
 """Frames forwarded at once."""
 PAUSE = 1.0
 """Seconds before another try when the log is away."""
+LOOK = 1.0
+"""Seconds after which the outbox is looked into unasked: another process may replay dead letters into it."""
 
 
 class Gateway:
@@ -111,16 +114,13 @@ class Gateway:
 
     # --- Hand-over -----------------------------------------------------------------------------------------------------
 
-    def poke(self) -> None:
-        """Something else has put frames into the outbox."""
-        self._stored.set()
-
     async def _forward(self) -> None:
         while True:
             self._stored.clear()
             frames = await self._outbox.waiting(FRAMES)
             if not frames:
-                await self._stored.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stored.wait(), LOOK)
                 continue
             try:
                 await self._log.append(self._topics.site, [value for _, value in frames])
