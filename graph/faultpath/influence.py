@@ -36,18 +36,22 @@ class Plant(Protocol):
 
 
 class Influence:
-    """Devices are numbered in the order of their names."""
+    """Devices are numbered in the order of their names. `watched` are those that the detector knows from history; one that the
 
-    def __init__(self, topology: Topology | Plant) -> None:
+    plant does not have (any more) is not `present`, stands alone and is never named.
+    """
+
+    def __init__(self, topology: Topology | Plant, watched: tuple[DeviceId, ...] = ()) -> None:
         self.version = topology.version
-        devices = sorted(topology.devices(), key=lambda device: device.device_id)
-        self.names: tuple[DeviceId, ...] = tuple(device.device_id for device in devices)
+        self.watched = watched
+        devices = {device.device_id: device.type for device in topology.devices()}
+        self.names: tuple[DeviceId, ...] = tuple(sorted(devices.keys() | set(watched)))
         self.place = {name: number for number, name in enumerate(self.names)}
-        self.instrumented = np.array([bool(device.signals) for device in devices], dtype=bool)
-        self.kinds = tuple(device.type for device in devices)
+        self.present = np.array([name in devices for name in self.names], dtype=bool)
+        self.kinds = tuple(devices.get(name, "unknown") for name in self.names)
         self.relations: dict[tuple[int, int], Relation] = {}
-        self.onward: list[list[int]] = [[] for _ in devices]
-        self.backward: list[list[int]] = [[] for _ in devices]
+        self.onward: list[list[int]] = [[] for _ in self.names]
+        self.backward: list[list[int]] = [[] for _ in self.names]
         together: list[tuple[int, int]] = []
         for edge in sorted(topology.edges(), key=lambda edge: (edge.source, edge.target, edge.relation)):
             one, other = self.place[edge.source], self.place[edge.target]
@@ -57,7 +61,7 @@ class Influence:
             self._join(one, other, edge.relation)
             if not edge.directed:
                 self._join(other, one, edge.relation)
-        self.part = _parts(len(devices), together)
+        self.part = _parts(len(self.names), together)
 
     def _join(self, source: int, target: int, relation: Relation) -> None:
         if (source, target) not in self.relations:

@@ -65,17 +65,21 @@ class FaultTracker:
 
     def update(self, step: Step, topology: Topology) -> list[FaultState]:
         """Take in the next step; the faults that it opened, changed or closed."""
-        if self._influence is None or self._influence.version != topology.version:
-            self._influence = Influence(topology)
-        influence = self._influence
         self._follow_devices(step)
-        if step.anomalous:
-            self._open_new(step, influence)
-        states = [state for fault in list(self._open.values()) if (state := self._go_on(fault, step, influence)) is not None]
+        states = self._follow_faults(step, topology) if step.anomalous or self._open else []
         if not self._open:
             self._level += LEVEL_PACE * (step.shift - self._level)
         self._recent.append(step)
         return states
+
+    def _follow_faults(self, step: Step, topology: Topology) -> list[FaultState]:
+        influence = self._influence
+        if influence is None or influence.version != topology.version or influence.watched != step.devices:
+            influence = self._influence = Influence(topology, step.devices)
+        if step.anomalous:
+            self._open_new(step, influence)
+        told = [self._go_on(fault, step, influence) for fault in list(self._open.values())]
+        return [state for state in told if state is not None]
 
     def _follow_devices(self, step: Step) -> None:
         """Keep what is known of each device when the list of devices changes."""
@@ -93,7 +97,7 @@ class FaultTracker:
         """A fault for each part of the plant with a strange device, or for the part of the strangest."""
         strangest = np.argsort(-step.score / step.threshold, kind="stable")
         part_of = [int(influence.part[influence.place[device]]) for device in step.devices]
-        for place in strangest:
+        for place in strangest[influence.present[[influence.place[step.devices[place]] for place in strangest]]]:
             over = step.score[place] > step.threshold[place]
             if not over and self._open:
                 break
@@ -133,8 +137,8 @@ class FaultTracker:
         due = fault.updates <= DENSE_UPDATES or fault.updates % SPARSE_UPDATES == 0 or closes
         if not due and fault.told == len(affected):
             return None
-        likely = origins(influence, fault.clues)
-        order = np.lexsort((np.arange(len(likely)), -likely))[:NAMED]
+        likely = np.where(influence.present, origins(influence, fault.clues), 0.0)
+        order = np.lexsort((~influence.present, -likely))[: min(NAMED, int(influence.present.sum()))]
         fault.told = len(affected)
         return FaultState(
             fault_id=fault_id(fault.opened_at, fault.first),
@@ -176,6 +180,8 @@ def _listed(fault: _Open, influence: Influence, onset: Ints) -> dict[DeviceId, M
     found = [
         (int(onset[place]), device)
         for place, device in enumerate(fault.clues.devices)
-        if onset[place] != NEVER and influence.part[influence.place[device]] == fault.part
+        if onset[place] != NEVER
+        and influence.present[influence.place[device]]
+        and influence.part[influence.place[device]] == fault.part
     ]
     return {device: Micros(at) for at, device in sorted(found)}

@@ -130,3 +130,12 @@ def test_devices_may_come_and_go_while_a_fault_is_open() -> None:
     few = step(25, ("pump", "valve"), 2.0, alone={"pump": 6.0}, score={"pump": 1.5})
     last = tracker.update(few, topology)[-1]
     assert last.affected[0] == ("pump", 10 * SECOND)
+
+
+def test_a_device_that_the_plant_does_not_have_is_never_named() -> None:
+    devices = ("a", "b", "ghost")
+    topology = graph(devices[:2], [("a", "b")])
+    odd = step(0, devices, 3.0, alone={"a": 6.0, "ghost": 8.0}, score={"a": 1.5, "ghost": 2.0})
+    states = FaultTracker().update(odd, topology)
+    assert [state.affected for state in states] == [(("a", 0),)]
+    assert {name for state in states for name, _ in state.origins} == {"a", "b"}
