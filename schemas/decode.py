@@ -67,7 +67,7 @@ def decode(raw: bytes, *, limits: Limits = LIMITS) -> Decoded:
     'an empty batch'
     """
     if len(raw) > limits.message:
-        return _refused(raw[: limits.message], f"message longer than {limits.message} bytes")
+        return _too_long(raw, limits)
     if not raw.lstrip(WHITE).startswith(b"["):
         return _each([(0, raw)], limits)
     events = _vouched_batch(raw, limits)
@@ -122,6 +122,10 @@ def shown(raw: bytes) -> str:
 
 def _refused(raw: bytes, reason: str) -> Decoded:
     return Decoded([], [Invalid(offset=0, reason=reason, pointer="", raw=shown(raw))], [])
+
+
+def _too_long(raw: bytes, limits: Limits) -> Decoded:
+    return _refused(raw[: limits.message], f"message longer than {limits.message} bytes")
 
 
 def _vouched_batch(raw: bytes, limits: Limits) -> list[Event] | None:
@@ -217,6 +221,9 @@ def _elements(raw: bytes) -> Iterable[Element]:
 def _each(pieces: Iterable[tuple[int, bytes]], limits: Limits) -> Decoded:
     decoded = Decoded([], [], offsets := [])
     for at, raw in pieces:
+        if len(raw) > limits.message:
+            decoded.invalid += (msgspec.structs.replace(found, offset=at) for found in _too_long(raw, limits).invalid)
+            continue
         event = _vouched(raw)
         if event is None:
             try:

@@ -61,6 +61,7 @@ def _lines(file: BinaryIO | gzip.GzipFile, most: int) -> list[bytes]:
             break
         if not line.endswith(b"\n") and len(line) > most:
             _skip(file)
+            line = line.rstrip().ljust(most + 2, b"\0")  # so that it stays too long for an event, whatever was cut off
         lines.append(line)
         size += len(line)
     return lines
