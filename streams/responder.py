@@ -52,7 +52,9 @@ class Responder:
     async def respond(self, reaction: Reaction, pipeline: Pipeline) -> None:
         """Do what a reaction asks for, as far as it is allowed, and take in what devices answered."""
         for action in reaction.actions:
-            self._tell([await self._dispatcher.dispatch(action, topology=pipeline.topology, now=pipeline.now)])
+            known = self._ledger.entry(action.action_id)
+            entry = await self._dispatcher.dispatch(action, topology=pipeline.topology, now=pipeline.now)
+            self._tell([] if entry == known else [entry])
         for result in reaction.results:
             entry = self._dispatcher.result(result)
             self._tell([] if entry is None else [entry])

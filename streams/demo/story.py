@@ -160,9 +160,8 @@ class Demo:
 
     def _tell_fault(self, fault: FaultState) -> None:
         known = self.scene.fault
-        if known is None or known.fault_id != fault.fault_id:
-            if self.scene.broken is None:
-                self._say(f"  {_clock(fault.opened_at)} a false alarm: a fault was opened before anything broke")
+        if (known is None or known.fault_id != fault.fault_id) and self.scene.broken is None:
+            self._say(f"  {_clock(fault.opened_at)} a false alarm: a fault was opened before anything broke")
         self.scene.fault = fault
         if known is not None and (known.fault_id, known.origins[0][0]) == (fault.fault_id, fault.origins[0][0]):
             return
