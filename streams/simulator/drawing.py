@@ -10,7 +10,7 @@ from schemas.device import DeviceId
 from schemas.event import Micros
 from streams.simulator.equipment import LAKE_PUMP, LEVEL, PRESSURE, RIVER_PUMP, ZONES, Equipment, Quantity
 from streams.simulator.faults import Fault, FaultKind
-from streams.simulator.network import Network, load_network
+from streams.simulator.network import load_network
 from streams.simulator.process import LAKE_HOURS, hour_of_day
 
 LEAK = (40.0, 80.0)
@@ -36,29 +36,12 @@ def draw(
     return Fault(kind, device, start, end, size)
 
 
-def redundant(network: Network) -> list[DeviceId]:
-    """Pipes that may be shut without cutting anything off."""
-    return [device for device, link in network.links.items() if link.type == "pipe" and _joined(network, device)]
-
-
-def _joined(network: Network, without: DeviceId) -> bool:
-    """Whether the ends of a link are connected without it."""
-    start, goal = network.links[without].start, network.links[without].end
-    seen, edge = {start}, [start]
-    while edge:
-        node = edge.pop()
-        beyond = {end for link in network.at(node) if link.device != without for end in (link.start, link.end)} - seen
-        seen |= beyond
-        edge += beyond
-    return goal in seen
-
-
 def _leak(equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tuple[DeviceId, float]:
     """At a main next to a gauge."""
     links = equipment.network.links
     near = [
         device
-        for device in redundant(equipment.network)
+        for device in equipment.redundant
         if MAINS[0] <= links[device].diameter <= MAINS[1] and {links[device].start, links[device].end} & equipment.measured
     ]
     return _one(near, rng), round(float(rng.uniform(*LEAK)), 1)

@@ -45,12 +45,12 @@ class Simulator:
     async def run(self, *, hours: float | None = None) -> None:
         """Simulate and publish, for so many simulated hours or until cancelled; may be called again to go on.
 
-        Returns when all is with the broker; `waiting` then tells how much of it the service has not confirmed.
+        Returns when the service has confirmed everything; without a service that is never.
         """
         async with asyncio.TaskGroup() as tasks:
             uplinks = [tasks.create_task(uplink.run(), name="simulator: uplink") for uplink in self._uplinks()]
             await self._produce(None if hours is None else round(hours * 3600 / STEP))
-            await self._spools.all_sent()
+            await self._spools.all_safe()
             for uplink in uplinks:
                 uplink.cancel()
 

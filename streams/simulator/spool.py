@@ -93,8 +93,8 @@ class Spools:
         while any(len(spool) >= self._most for spool in self.of.values()):
             await self.changed()
 
-    async def all_sent(self) -> None:
-        while any(spool.next() for spool in self.of.values()):
+    async def all_safe(self) -> None:
+        while self.waiting:
             await self.changed()
 
     @property

@@ -58,11 +58,11 @@ class Uplink:
         return self._spools.of[self._name]
 
     async def _listen(self, connection: Connection) -> None:
-        watermark = self._topics.watermark(self._name)
+        watermark, commands = self._topics.watermark(self._name), self._topics.commands("")
         async for message in connection.messages():
             if message.topic == watermark:
                 self._mark(message.payload)
-            else:
+            elif message.topic.startswith(commands):  # amqtt also hands out retained messages that nobody asked for
                 self._command(message.payload)
             message.ack()
         raise ConnectionError("no more messages")
