@@ -56,8 +56,8 @@ class Responder:
             entry = await self._dispatcher.dispatch(action, topology=pipeline.topology, now=pipeline.now)
             self._tell([] if entry == known else [entry])
         for result in reaction.results:
-            entry = self._dispatcher.result(result)
-            self._tell([] if entry is None else [entry])
+            answered = self._dispatcher.result(result)
+            self._tell([] if answered is None else [answered])
         if reaction.steps:
             self._tell(self._dispatcher.expire(pipeline.now))
 
