@@ -15,8 +15,8 @@ from streams.simulator.process import LAKE_HOURS, hour_of_day
 
 LEAK = (40.0, 80.0)
 """L/s at 50 m, where the whole plant takes 600 to 800."""
-MAINS = (0.25, 0.41)
-"""Diameters in m of pipes where such a leak shows: a narrower one cannot feed it, a trunk next to a tank hardly notices."""
+LEAKY = tuple(DeviceId(f"junction-{name}") for name in (15, 101, 109, 111, 131, 139, 145, 151, 213, 215, 219, 231))
+"""Junctions with a gauge that 60 L/s lower by 1.5 m and more, ten times its noise; the others are too near to a tank."""
 CLOSABLE = tuple(map(DeviceId, ("pipe-109", "pipe-153", "pipe-239", "pipe-305", "pipe-333")))
 """Pipes with a flow meter that carry much and may be shut without cutting anything off."""
 BIAS = (1.5, 2.5)
@@ -36,15 +36,8 @@ def draw(
     return Fault(kind, device, start, end, size)
 
 
-def _leak(equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tuple[DeviceId, float]:
-    """At a main next to a gauge."""
-    links = equipment.network.links
-    near = [
-        device
-        for device in equipment.redundant
-        if MAINS[0] <= links[device].diameter <= MAINS[1] and {links[device].start, links[device].end} & equipment.measured
-    ]
-    return _one(near, rng), round(float(rng.uniform(*LEAK)), 1)
+def _leak(_equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tuple[DeviceId, float]:
+    return _one(LEAKY, rng), round(float(rng.uniform(*LEAK)), 1)
 
 
 def _trip(_equipment: Equipment, _rng: np.random.Generator, start: Micros) -> tuple[DeviceId, float]:
@@ -75,8 +68,10 @@ def _dark(_equipment: Equipment, rng: np.random.Generator, _start: Micros) -> tu
 
 
 def _sensor(equipment: Equipment, rng: np.random.Generator) -> tuple[DeviceId, Quantity]:
-    """A sensor that always has something to measure: a pressure or a level."""
-    usable = [sensor for sensor in equipment.sensors if sensor.quantity in {PRESSURE, LEVEL}]
+    """A pressure or a level, but not beside a pump, where it stands still for hours."""
+    links = equipment.network.links
+    beside = {end for pump in (LAKE_PUMP, RIVER_PUMP) for end in (links[pump].start, links[pump].end)}
+    usable = [sensor for sensor in equipment.sensors if sensor.quantity in {PRESSURE, LEVEL} and sensor.device not in beside]
     chosen = usable[int(rng.integers(len(usable)))]
     return chosen.device, chosen.quantity
 

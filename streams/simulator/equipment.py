@@ -86,12 +86,6 @@ class Equipment:
         """Devices with a numeric signal."""
         return frozenset(sensor.device for sensor in self.sensors)
 
-    @cached_property
-    def redundant(self) -> list[DeviceId]:
-        """Pipes that may be shut without cutting anything off."""
-        links = self.network.links.values()
-        return [link.device for link in links if link.type == "pipe" and self.network.redundant(link.device)]
-
     def properties(self, device: DeviceId) -> dict[str, float]:
         """Where a device is drawn, and its size in m."""
         network = self.network

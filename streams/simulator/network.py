@@ -90,17 +90,6 @@ class Network:
         """The links that meet at a node."""
         return [link for link in self.links.values() if node in {link.start, link.end}]
 
-    def redundant(self, device: DeviceId) -> bool:
-        """Whether the ends of a link are connected without it."""
-        start, goal = self.links[device].start, self.links[device].end
-        seen, edge = {start}, [start]
-        while edge:
-            node = edge.pop()
-            beyond = {end for link in self.at(node) if link.device != device for end in (link.start, link.end)} - seen
-            seen |= beyond
-            edge += beyond
-        return goal in seen
-
 
 @dataclass(frozen=True)
 class State:

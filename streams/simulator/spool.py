@@ -11,6 +11,8 @@ from streams.simulator.wire import Batch
 from streams.watermark import Mark
 
 NO_STEP = 1 << 62
+AHEAD = 3
+"""Batches that may wait to be sent while there is a connection: the plant keeps to the pace of its uplinks."""
 
 
 class Spool:
@@ -32,6 +34,11 @@ class Spool:
     def next(self) -> Batch | None:
         """The first that is not sent."""
         return self._batches[self._sent] if self._sent < len(self._batches) else None
+
+    @property
+    def unsent(self) -> int:
+        """Batches."""
+        return len(self._batches) - self._sent
 
     def step(self) -> int:
         """The step of `next`."""
@@ -58,11 +65,12 @@ class Spools:
     """All gateways' spools. No gateway sends a step before all others have sent the one before.
 
     The service orders events in event time and waits for a gateway only so long; far ahead of the others, one would make theirs
-    late. `changed` wakes whoever waits for anything here.
+    late. `changed` wakes whoever waits for anything here. `away`: gateways that have lost their connection.
     """
 
     def __init__(self, names: Iterable[DeviceId], *, most: int) -> None:
         self.of = {name: Spool() for name in names}
+        self.away: set[DeviceId] = set()
         self._most = most
         self._changed = asyncio.Event()
 
@@ -89,8 +97,10 @@ class Spools:
             await self.changed()
 
     async def room(self) -> None:
-        """Wait until no spool is full."""
-        while any(len(spool) >= self._most for spool in self.of.values()):
+        """Wait until no spool is full, and none has much to send that could be sent."""
+        while any(
+            len(spool) >= self._most or (spool.unsent > AHEAD and name not in self.away) for name, spool in self.of.items()
+        ):
             await self.changed()
 
     async def all_safe(self) -> None:

@@ -51,6 +51,8 @@ class Uplink:
                     tasks.create_task(self._send(connection), name=f"{self._name}: send")
                     tasks.create_task(self._repeat(), name=f"{self._name}: repeat")
             except* ConnectionError as lost:
+                self._spools.away.add(self._name)
+                self._spools.change()
                 logger.info("%s: connection lost: %s", self._name, lost.exceptions[0])
 
     @property
@@ -91,6 +93,7 @@ class Uplink:
             async with asyncio.timeout(GREETING):
                 await self._greeted.wait()
         self._spool.rewind()
+        self._spools.away.discard(self._name)
         self._spools.change()
         while True:
             batch = await self._spools.turn(self._name)

@@ -343,14 +343,14 @@ async def test_nothing_is_lost_when_broker_and_service_are_killed(port: int, tmp
     path = tmp_path / "kept.ndjson"
     simulator = Simulator(address=Address("127.0.0.1", port), seed=3, speed=6_000, epoch=1, spool=2_000)
     async with service(port, path):
-        running = asyncio.create_task(simulator.run(hours=6))
+        running = asyncio.create_task(simulator.run(hours=4))
         await until(lambda: len(kept(path)) > 1200)
     assert not running.done()
     async with service(port, path):
         await until(running.done)
     await running
     stream = kept(path)
-    assert names(stream) == names(events(6, seed=3))
+    assert names(stream) == names(events(4, seed=3))
     news = list({(event.stamp.source, event.stamp.id): event for event in reversed(stream)}.values())[::-1]
     assert all(later.stamp.at >= earlier.stamp.at - STEP * 1_000_000 for earlier, later in pairwise(news))
 
