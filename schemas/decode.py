@@ -26,11 +26,13 @@ from schemas.wire import MANY, ONE, WRITER, WireEvent, tame
 PART = 32
 """Lines that are tried together again where more together did not decode: most of these hold no bad one."""
 
+NOT_TEXT = 65_536
+"""Bytes that are kept of a message that is not UTF-8. No fix makes an event of it, and megabytes would take half a second."""
+
 QUOTE = b'"'
 VECTORS_PAY = 2048
 _HIGH_CONTROL = re.compile(rb"\xc2[\x80-\x9f]")
 _CONTROL_ESCAPE = re.compile(rb"\\(?:[bfnrt]|u00[018-9][0-9a-fA-F]|u007[fF])")
-_AMBIGUOUS = re.compile(rb"\\(?=x(?:5c|[89a-f][0-9a-f]))")
 _ESCAPED = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 Wire = TypeVar("Wire", WireEvent, list[WireEvent])
@@ -43,7 +45,7 @@ class Limits(msgspec.Struct, frozen=True):
     `values`: of one event, nested ones included; at least 50,000, what the largest event of the strict types comes near.
     """
 
-    message: int = 4 * 1024 * 1024
+    message: int = 2 * 1024 * 1024
     batch: int = 10_000
     depth: int = 16
     values: int = 50_000
@@ -113,11 +115,14 @@ def original(text: str) -> bytes:
 
 
 def shown(raw: bytes) -> str:
-    r"""Bytes as text: UTF-8 stays as it is, any other byte is shown as \xNN.
+    r"""Bytes as text: UTF-8 stays as it is, any other byte is shown as \xNN, of what is no text the first `NOT_TEXT` bytes.
 
-    A backslash that would read as such a byte becomes \x5c, so `original` has one answer.
+    A backslash before an x becomes \x5c, so `original` has one answer.
     """
-    return _AMBIGUOUS.sub(rb"\\x5c", raw).decode(errors="backslashreplace")
+    try:
+        return raw.replace(rb"\x", rb"\x5cx").decode()
+    except UnicodeDecodeError:
+        return raw[:NOT_TEXT].replace(rb"\x", rb"\x5cx").decode(errors="backslashreplace")
 
 
 def _refused(raw: bytes, reason: str) -> Decoded:
