@@ -1,0 +1,33 @@
+"""The whole service in this process, on a free port, and a client that publishes to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from graph.detection import Model
+from streams.mqtt import Connection, connect
+from streams.service import Parts, Service
+from streams.settings import Settings
+
+SITE = "e2e"
+
+
+@asynccontextmanager
+async def running(data: Path, *, model: Model | None = None, **settings: Any) -> AsyncIterator[tuple[Parts, Connection]]:
+    """The parts, once the gateway listens, and a gateway's connection."""
+    service = Service(Settings(data=data, site=SITE, mqtt_port=0, **settings), model=model)
+    async with service.started() as parts:
+        await asyncio.wait_for(parts.gateway.connected.wait(), 10)
+        async with connect(parts.address, "e2e-client") as client:
+            yield parts, client
+
+
+async def until(true: Callable[[], bool], *, seconds: float = 20) -> None:
+    """Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - several things may make it true
+            await asyncio.sleep(0.02)
