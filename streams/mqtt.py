@@ -89,6 +89,8 @@ async def connect(address: Address, identifier: str, topics: Sequence[str] = ())
         max_inflight_messages=IN_FLIGHT,
     )
     client._client.manual_ack_set(True)  # noqa: SLF001 - see `messages`
+    # A connection that is lost while nobody listens is reported where it is next used, not by the event loop.
+    client._disconnected.add_done_callback(lambda lost: lost.cancelled() or lost.exception())  # noqa: SLF001
     client.pending_calls_threshold = 10_000
     async with AsyncExitStack() as stack:
         try:

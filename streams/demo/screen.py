@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from agents.standing import FAULT
 from schemas.event import instant
 from streams.demo.story import Scene
 
@@ -97,8 +98,8 @@ def _path(scene: Scene) -> RenderableType:
 def _acts(scene: Scene) -> RenderableType:
     table = Table(title="alarms and actions", title_justify="left", box=None, show_header=False)
     table.add_column("what")
-    for alarm in list(scene.alarms.values())[-SHOWN // 2 :]:
-        table.add_row(f"[yellow]{alarm}[/]")
+    for alarm in sorted(scene.alarms.values(), key=lambda alarm: alarm.condition != FAULT)[: SHOWN // 2]:
+        table.add_row(f"[yellow]{alarm.severity} {alarm.condition} at {alarm.device_id}: {alarm.state}[/]")
     for entry in list(scene.actions.values())[-SHOWN // 2 :]:
         table.add_row(f"[cyan]{entry.action.verb} {entry.action.device_id}: {entry.stage}[/]")
     return table

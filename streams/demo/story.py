@@ -21,6 +21,7 @@ from agents.entry import Entry
 from graph.detection import Model, train
 from graph.faultpath import FaultState
 from schemas.event import Micros, instant
+from schemas.finding import Alert
 from streams.pipeline import Reaction
 from streams.service import Parts, Service
 from streams.settings import Settings
@@ -58,7 +59,7 @@ class Scene(Struct):
     scores: list[tuple[float, float]] = []
     fault: FaultState | None = None
     broken: Fault | None = None
-    alarms: dict[str, str] = {}
+    alarms: dict[str, Alert] = {}
     actions: dict[str, Entry] = {}
     verdict: str = ""
 
@@ -151,7 +152,7 @@ class Demo:
             self._tell_fault(fault)
         for alert in reaction.alerts:
             if alert.suppressed_by is None:
-                scene.alarms[alert.alert_id] = f"{alert.severity:8} {alert.device_id}: {alert.condition}, {alert.state}"
+                scene.alarms[alert.alert_id] = alert
         if not scene.devices or reaction.faults:
             scene.devices = sum(1 for _ in pipeline.topology.devices())
             scene.edges = sum(1 for _ in pipeline.topology.edges())
