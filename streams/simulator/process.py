@@ -23,7 +23,7 @@ REFILL, FULL = 5.21, 5.82
 """Levels of the guide tank, m, at which the river's pump starts and stops."""
 REFERENCE_PRESSURE = 50.0
 """Metres at which a leak lets out its size; it follows the root of the pressure."""
-COMMON, OWN = (0.035, 0.998), (0.08, 0.96)
+COMMON, OWN = (0.03, 0.99), (0.08, 0.96)
 """Standard deviation of the demands' noise, as a share, and its correlation from step to step: of all together, of each."""
 
 

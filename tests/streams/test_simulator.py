@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from io import RawIOBase
@@ -126,11 +126,6 @@ def test_history_ends_before_the_live_plant_begins() -> None:
     times = [event.stamp.at for event in history(1, seed=3)]
     assert times == sorted(times)
     assert (times[0], times[-1]) == (START - HOUR, START - STEP * 1_000_000)
-
-
-def test_the_lake_is_pumped_in_its_hours(normal: Series) -> None:
-    assert normal[key("pump-10", "running")] == [False] * 12 + [True] * 36
-    assert numbers(normal, "pump-10", "flow")[13:].min() > 150
 
 
 # --- Faults of the process --------------------------------------------------------------------------------------------------
@@ -330,7 +325,7 @@ async def service(port: int, path: Path) -> AsyncIterator[None]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - it looks at another's plain data
             await asyncio.sleep(0.01)
 
@@ -387,14 +382,9 @@ async def test_the_plant_stands_still_while_a_spool_is_full() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
 
-def batches(counts: Sequence[tuple[str, int]]) -> Iterator[Batch]:
-    for name, step in counts:
-        yield Batch(DeviceId(name), step, 1, step, ())
-
-
 async def test_no_gateway_runs_ahead_of_the_others() -> None:
     spools = Spools([DeviceId("a"), DeviceId("b")], most=10)
-    spools.put(batches([("a", 1), ("b", 1), ("a", 2), ("b", 2)]))
+    spools.put(Batch(DeviceId(name), step, 1, step, ()) for step in (1, 2) for name in "ab")
     spools.of[DeviceId("a")].sent(await spools.turn(DeviceId("a")))
     ahead = asyncio.create_task(spools.turn(DeviceId("a")))
     await asyncio.sleep(0)
