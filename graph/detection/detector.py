@@ -33,8 +33,8 @@ from schemas.event import Connected, Disconnected, Event, Micros, Telemetry
 
 COLD_ROWS = 300
 """Readings of the usual signal before an untrained detector learns, or"""
-COLD_TIME, COLD_READINGS = 3_600_000_000, 1000
-"""an hour with so many readings of any kind (micros), but at the latest after"""
+COLD_TIME = 3_600_000_000
+"""an hour (micros) in which the busiest signal sent as many, but at the latest after so many readings:"""
 COLD_MOST = 2_000_000
 CHECK_EVERY = 64
 BLANK_LAYOUT = Layout(EVENT_STEP, aligned=True, slack=0, sampled=(), states=(), codings=())
@@ -103,6 +103,7 @@ class Detector:
             self._table.begin(at)
         if self._cold is not None:
             self._table.begin(at)
+            self._table.stir()
 
     # --- Steps out --------------------------------------------------------------------------------------------------------
 
@@ -114,7 +115,7 @@ class Detector:
                 self._closed.append(step)
 
     def _score(self, row: Row) -> Step | None:
-        if self._watch is None and not row.fresh and self.model.layout.sampled:
+        if self._watch is None and not row.fresh:
             return None
         findings = Findings(row.at, gone=self._gone, news=tuple(sorted(self._news.strange(row.at))))
         if self._watch is not None:
@@ -203,5 +204,6 @@ def _is_enough(cold: Recording) -> bool:
     """Whether an untrained detector has seen enough to learn from."""
     count = len(cold)
     usual = sorted(cold.counts)[len(cold.counts) // 2] if count and count % CHECK_EVERY == 0 else 0
-    lasting = cold.end - cold.start >= COLD_TIME and count >= COLD_READINGS
+    busiest = max(cold.counts, default=0)
+    lasting = cold.end - cold.start >= COLD_TIME and busiest >= COLD_ROWS
     return usual >= COLD_ROWS or lasting or count >= COLD_MOST

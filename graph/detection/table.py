@@ -56,6 +56,10 @@ class Table:
             self._when[column] = at
             self._fresh = True
 
+    def stir(self) -> None:
+        """Something came in this step that is no column."""
+        self._fresh = True
+
     def due(self, until: Micros, *, inclusive: bool) -> Micros | None:
         """The end of the next step if it lies before `until` (or at it)."""
         if self._ends is None or self._newest is None:

@@ -74,9 +74,9 @@ def test_residual_of_a_signal_is_what_the_others_do_not_explain() -> None:
 
 def test_many_signals_are_predicted_from_those_that_correlate() -> None:
     rng = np.random.default_rng(0)
-    waves = rng.normal(size=(600, 90))
-    values = np.repeat(waves, 5, axis=1) + 0.1 * rng.normal(size=(600, 450))
-    rows = Rows(np.arange(600, dtype=np.int64) * MINUTE, values)
+    waves = rng.normal(size=(300, 90))
+    values = np.repeat(waves, 5, axis=1) + 0.1 * rng.normal(size=(300, 450))
+    rows = Rows(np.arange(300, dtype=np.int64) * MINUTE, values)
     scale = Scale.learn([rows])
     linear = fit([rows], scale)
     assert linear.index is not None
