@@ -81,6 +81,7 @@ class Reorder:
     def push(self, events: Sequence[Event]) -> Released:
         """Take events in, in any order; what may go on now."""
         seen, waiting = self._seen.add, self._waiting
+        ready: list[Event] = []
         late: list[Event] = []
         duplicates = 0
         for event in events:
@@ -95,7 +96,9 @@ class Reorder:
                     self._follow(stamp.source, stamp.at)
                 if len(waiting) > self._lateness.waiting:
                     self._hurry()
-        return Released(self._release(), late, duplicates, self.watermark)
+                    ready += self._release()
+                    waiting = self._waiting
+        return Released(ready + self._release(), late, duplicates, self.watermark)
 
     def _follow(self, source: str, at: Micros) -> None:
         newest = self._newest
