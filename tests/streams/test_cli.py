@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 import pytest
+import typer
 
 from schemas.event import Event
 from schemas.findings import FINDINGS
-from streams.cli import main
+from streams.cli.app import app, main
 from tests.streams.plant import line, recording
 
 SCHEMA_OF = {"scores": "score", "alerts": "alert", "faults": "fault", "invalid": "invalid"}
@@ -247,3 +248,29 @@ def test_no_color_means_no_color(run: Run, folder: Path, monkeypatch: pytest.Mon
     assert not re.search(r"\x1b\[[0-9;]*m", ended.out + ended.err)
     assert "digest" in ended.err
     assert "pump-1" in ended.out
+
+
+COMMANDS = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^openautoglm (.+)$", COMMANDS, re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_name_commands_and_options_that_there_are(example: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    words = example.split()
+    command = words[: 2 if words[0] in {"schema", "deadletter"} else 1]
+    ended = run(*command, "--help")
+    assert ended.code == 0
+    assert {word for word in words if word.startswith("-")} <= set(re.findall(r"--?[a-z-]+", ended.out))
+
+
+def names(command: Any, path: str = "") -> list[str]:
+    """All commands below one, as they are typed."""
+    below = getattr(command, "commands", None)
+    return [path.strip()] if below is None else [name for key, one in below.items() for name in names(one, f"{path} {key}")]
+
+
+def test_every_command_has_an_example() -> None:
+    everything = names(typer.main.get_command(app))
+    assert "deadletter replay" in everything
+    assert [name for name in everything if not any(f"{example} ".startswith(f"{name} ") for example in EXAMPLES)] == []
