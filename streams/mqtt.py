@@ -22,6 +22,8 @@ from amqtt.contexts import BrokerConfig, ListenerConfig
 logger = logging.getLogger(__name__)
 RECONNECT = (0.2, 5.0)
 """Seconds before the first and between later attempts to connect."""
+SHUTDOWN = 2.0
+"""Seconds that the embedded broker may take to end."""
 QOS = 1
 IN_FLIGHT = 1000
 """Messages sent but not acknowledged; the client holds back more."""
@@ -61,6 +63,10 @@ class Connection:
             await self._client.publish(topic, payload, qos=QOS, retain=retain)
         except aiomqtt.MqttError as error:
             raise ConnectionError(str(error)) from error
+        # asyncio.wait_for, which aiomqtt uses, loses a cancellation that meets the broker's answer (Python before 3.12).
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
 
     async def messages(self) -> AsyncIterator[Message]:
         """What the subscriptions bring in. Raises ConnectionError when the connection is lost."""
@@ -138,8 +144,13 @@ class EmbeddedBroker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._broker is not None:
-            await self._broker.shutdown()
+        assert self._broker is not None
+        try:
+            # amqtt can wait for ever for a client that is just sending; it keeps nothing, so nothing is lost by not waiting.
+            async with asyncio.timeout(SHUTDOWN):
+                await self._broker.shutdown()
+        except TimeoutError:
+            logger.debug("the embedded broker did not end in time")
 
     @property
     def port(self) -> int:

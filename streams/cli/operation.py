@@ -41,12 +41,20 @@ def settings_of(**given: Any) -> Settings:
 
 
 def until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run until done, or until SIGINT or SIGTERM, which cancel it: everything is then put away in order."""
+    """Run until done, or until SIGINT or SIGTERM, which cancel it: everything is then put away in order.
+
+    A second signal ends the process as it stands.
+    """
 
     async def run() -> None:
-        task = asyncio.ensure_future(work)
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+        def stop(number: signal.Signals) -> None:
+            loop.remove_signal_handler(number)
+            task.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, stop, number)
         try:
             await task
         except asyncio.CancelledError:
