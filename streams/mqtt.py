@@ -109,6 +109,9 @@ async def connect(address: Address, identifier: str, topics: Sequence[str] = ())
                 await client.subscribe(topic, qos=QOS)
         except aiomqtt.MqttError as error:
             raise ConnectionError(str(error)) from error
+        except asyncio.CancelledError:
+            client._client.on_disconnect = None  # noqa: SLF001 - it would ask a cancelled future how the connecting went
+            raise
         with suppress(aiomqtt.MqttError):  # a lost connection has been reported where it was used
             yield Connection(client)
 

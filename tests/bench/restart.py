@@ -16,6 +16,7 @@ from graph.detection import Model
 from schemas.event import Event, Linked
 from schemas.frame import pack, unpack
 from streams import checkpoint
+from streams.analysis import made_to_stay
 from streams.checkpoint import Checkpoint
 from streams.crashpoints import CrashPoints
 from streams.pipeline import Pipeline
@@ -46,15 +47,17 @@ def prepared(path: Path, model: Model, events: list[Event]) -> list[bytes]:
     return [pack(steps[at : at + replay.DEVICES]) for at in range(half, len(steps), replay.DEVICES)]
 
 
-def restart(path: Path, model: Model, frames: list[bytes]) -> None:
-    """As the service does it, until there is a score."""
+def restart(path: Path, model: Model, frames: list[bytes]) -> float:
+    """As the service does it, until there is a score; seconds on the wall."""
+    began = time.perf_counter()
     held = checkpoint.load(path)
     assert held is not None
     pipeline = Pipeline(SITE, model=model)
-    pipeline.restore(held.snapshot)
+    with made_to_stay():
+        pipeline.restore(held.snapshot)
     for frame in frames:
         if pipeline(unpack(frame)).steps:
-            return
+            return time.perf_counter() - began
     raise AssertionError("nothing was scored")
 
 
@@ -79,9 +82,8 @@ def run() -> list[dict[str, Any]]:
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "checkpoint.bin"
         frames = prepared(path, model, events)
-        began = time.perf_counter()
-        cpu = timed(lambda: restart(path, model, frames))
-        wall = time.perf_counter() - began
+        walls: list[float] = []
+        cpu = timed(lambda: walls.append(restart(path, model, frames)))
         size = round(path.stat().st_size / 1e6, 1)
-        found = [row("checkpoint to first score", cpu, wall_seconds=round(wall, 2), megabytes=size)]
+        found = [row("checkpoint to first score", cpu, wall_seconds=round(walls[0], 2), megabytes=size)]
         return found + peers(Path(scratch), events)
