@@ -223,6 +223,10 @@ class Topology:
             body.properties,
         )
 
+    def knows(self, device_id: DeviceId) -> bool:
+        """Whether anything has named this device."""
+        return device_id in self._presence.newest or self._is_named(device_id)
+
     def devices(self) -> Iterator[Device]:
         """Every device that is known or named, in no order."""
         for device_id in self._named():

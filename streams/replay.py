@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from graph.detection import Model, Step
+from graph.topology import Topology
 from schemas.event import Event, rfc3339
 from schemas.finding import DeviceScore, Invalid, PlantScore
 from streams.pipeline import Pipeline, Reaction
@@ -67,9 +68,9 @@ class Output:
         self.invalid += 1
         self._write("invalid", (invalid,))
 
-    def take(self, reaction: Reaction) -> None:
+    def take(self, reaction: Reaction, topology: Topology) -> None:
         for step in reaction.steps:
-            self._write("scores", scores(step))
+            self._write("scores", scores(step, topology))
         self._write("alerts", reaction.alerts)
         self._write("faults", [state.finding() for state in reaction.faults])
         self._alerts.update(alert.alert_id for alert in reaction.alerts)
@@ -84,12 +85,13 @@ class Output:
         (self._folder / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
 
 
-def scores(step: Step) -> Iterable[PlantScore | DeviceScore]:
-    """The lines of one step: the plant's, then each device's."""
+def scores(step: Step, topology: Topology) -> Iterable[PlantScore | DeviceScore]:
+    """The lines of one step: the plant's, then each device's, but of those that only the model's history knows."""
     when = rfc3339(step.at)
     yield PlantScore(time=when, score=step.plant, threshold=step.plant_threshold, anomalous=step.plant > step.plant_threshold)
     for device, score, threshold in zip(step.devices, step.score.tolist(), step.threshold.tolist(), strict=True):
-        yield DeviceScore(time=when, device_id=device, score=score, threshold=threshold, anomalous=score > threshold)
+        if topology.knows(device):
+            yield DeviceScore(time=when, device_id=device, score=score, threshold=threshold, anomalous=score > threshold)
 
 
 def replay(
@@ -101,8 +103,8 @@ def replay(
     latencies: list[float] = []
     with Output(out) as output:
         for batch in merged(paths, output.refuse, advance=advance):
-            output.take(_timed(pipeline, batch, latencies))
-        output.take(pipeline.finish())
+            output.take(_timed(pipeline, batch, latencies), pipeline.topology)
+        output.take(pipeline.finish(), pipeline.topology)
         summary = _summary(pipeline, output.invalid, latencies, began)
         output.close(summary)
     return summary
