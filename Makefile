@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test check bench evaluate schemas pins clean
+.PHONY: help setup dev demo test check bench pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'

@@ -19,28 +19,7 @@ SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
 PARAMETERS = {
     "site": "The plant or line: the key by which events are partitioned.",
     "gateway": "The gateway that sends, one level of a topic.",
-    "deviceId": "The device that the command is for, one level of a topic: / is written as %2F.",
-}
-
-WATERMARK: Schema = {
-    "title": "watermark",
-    "description": "All events of this gateway up to and including this one are safe.",
-    "type": "object",
-    "required": ["source", "epoch", "sequence"],
-    "properties": {
-        "source": {"$ref": "#/$defs/uri"},
-        "epoch": {"type": "string", "description": "As in the event."},
-        "sequence": {"type": "string", "description": "As in the event."},
-    },
-    "examples": [{"source": "/plants/homberg/gateways/gw-01", "epoch": "3", "sequence": "00000000000000000042"}],
-}
-COMMAND: Schema = {
-    "title": "command",
-    "description": "An allowed action for one device; its answer is an action.result event with the same actionId.",
-    "type": "object",
-    "required": ["actionId", "deviceId"],
-    "properties": {"actionId": {"$ref": "#/$defs/name"}, "deviceId": {"$ref": "#/$defs/deviceId"}},
-    "examples": [{"actionId": "a-4711", "deviceId": "pump-07"}],
+    "deviceId": "The device that the command is for; as many levels of a topic as its id has parts.",
 }
 
 CHANNELS: dict[str, tuple[str, str, str, list[str]]] = {
@@ -52,7 +31,6 @@ CHANNELS: dict[str, tuple[str, str, str, list[str]]] = {
     ),
     "alerts": ("openautoglm/{site}/alerts", "send", "Every transition of every alarm.", ["alert"]),
     "faults": ("openautoglm/{site}/faults", "send", "Every state of every fault, newest last.", ["fault"]),
-    "scores": ("openautoglm/{site}/scores", "send", "A score for each device and step, and for the plant.", ["score"]),
     "commands": ("openautoglm/{site}/commands/{deviceId}", "send", "Commands out.", ["command"]),
     "watermarks": (
         "openautoglm/{site}/watermarks/{gateway}",
@@ -63,15 +41,18 @@ CHANNELS: dict[str, tuple[str, str, str, list[str]]] = {
 }
 
 
+SENT = frozenset(message for *_, messages in CHANNELS.values() for message in messages)
+
+
 def document() -> dict[str, Any]:
     """The whole document. Nothing in it is shared with the schemas, so a caller may change it."""
-    schemas = EVENTS | FINDINGS | {"command": COMMAND, "watermark": WATERMARK}
+    schemas = EVENTS | {name: schema for name, schema in FINDINGS.items() if name in SENT}
     described = {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Open-AutoGLM",
             "version": VERSION,
-            "description": "Events of a plant's devices in; scores, alerts, faults and commands out. All over MQTT.",
+            "description": "Events of a plant's devices in; alerts, faults and commands out. All over MQTT.",
         },
         "defaultContentType": "application/json",
         "channels": {name: _channel(name) for name in CHANNELS},

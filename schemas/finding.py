@@ -115,3 +115,11 @@ class Invalid(Finding, frozen=True, kw_only=True, omit_defaults=False):
     reason: str
     pointer: str
     raw: str
+
+
+class Mark(Finding, frozen=True):
+    """A gateway's watermark: all events of `source` in `epoch` up to and including `sequence` are safe."""
+
+    source: str
+    epoch: int
+    sequence: int

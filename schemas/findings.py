@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from schemas import finding
+from schemas.action import Action, Cause
 from schemas.definitions import DIALECT, HOME, Schema
 from schemas.device import DeviceId, Relation, SignalName
 from schemas.event import Severity
@@ -39,12 +40,24 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         path=(finding.PathStep(PUMP, TANK, Relation.FEEDS, 12.0, 0.9),),
     ),
     "invalid": finding.Invalid(offset=3, reason="time is missing", pointer="", raw="{}"),
+    "watermark": finding.Mark("/plants/homberg/gateways/gw-01", 3, 42),
+    "command": Action(
+        action_id="action-1",
+        site="homberg",
+        verb="inspect",
+        device_id=PUMP,
+        cause=Cause(alert_id="al-1", condition="fault", severity=Severity.HIGH, fault_id="f-1"),
+        requested_at=AT,
+        expires_at="2026-01-05T09:30:00Z",
+    ),
 }
 _TYPES: dict[str, Any] = {
     "score": finding.DeviceScore | finding.PlantScore,
     "alert": finding.Alert,
     "fault": finding.Fault,
     "invalid": finding.Invalid,
+    "watermark": finding.Mark,
+    "command": Action,
 }
 
 

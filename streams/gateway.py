@@ -17,13 +17,12 @@ import msgspec
 from schemas import bounds
 from schemas.decode import decode
 from schemas.event import Event, Micros, Stamp
-from schemas.finding import Invalid
+from schemas.finding import Invalid, Mark
 from streams.broker import Broker
 from streams.crashpoints import CrashPoint, CrashPoints
 from streams.mqtt import Address, Connection, Message, connections
 from streams.outbox import Outbox, Refused
 from streams.topics import Topics, gateway_name
-from streams.watermark import Mark
 
 logger = logging.getLogger(__name__)
 MOST_MESSAGES = 500

@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from schemas.event import Event, Stamp
-from schemas.finding import Invalid
+from schemas.finding import Invalid, Mark
 from schemas.frame import pack
 from streams.database import Database
-from streams.watermark import Mark, Watermarks
+from streams.watermark import Watermarks
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS frame (number INTEGER PRIMARY KEY AUTOINCREMENT, value BLOB NOT NULL);

@@ -12,17 +12,10 @@ from typing import Self
 import msgspec
 
 from schemas.event import Stamp
+from schemas.finding import Mark
 
 MOST_AHEAD = 100_000
 """Events after a gap that are remembered; then the gap is given up, since a gateway that could fill it would have."""
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """All events of `source` in `epoch` up to `sequence` are stored."""
-
-    source: str
-    epoch: int
-    sequence: int
 
 
 class _Progress(msgspec.Struct):

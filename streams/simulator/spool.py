@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable
 
 from schemas.device import DeviceId
+from schemas.finding import Mark
 from streams.simulator.wire import Batch
-from streams.watermark import Mark
 
 NO_STEP = 1 << 62
 AHEAD = 3

@@ -14,10 +14,10 @@ import msgspec
 
 from schemas.action import Action
 from schemas.device import DeviceId
+from schemas.finding import Mark
 from streams.mqtt import Address, Connection, connections
 from streams.simulator.spool import Spool, Spools
 from streams.topics import Topics
-from streams.watermark import Mark
 
 logger = logging.getLogger(__name__)
 GREETING = 0.5

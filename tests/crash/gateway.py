@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import msgspec
 
 from schemas.event import Event
+from schemas.finding import Mark
 from streams.mqtt import Address, Connection, connections
 from streams.topics import Topics
-from streams.watermark import Mark
 from tests.streams.plant import line
 
 PATIENCE = 0.5

@@ -17,7 +17,6 @@ TOPICS = {
     "openautoglm/{site}/events/{gateway}",
     "openautoglm/{site}/alerts",
     "openautoglm/{site}/faults",
-    "openautoglm/{site}/scores",
     "openautoglm/{site}/commands/{deviceId}",
     "openautoglm/{site}/watermarks/{gateway}",
 }

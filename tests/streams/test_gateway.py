@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from schemas.event import Event, Stamp
-from schemas.finding import Invalid
+from schemas.finding import Invalid, Mark
 from schemas.frame import unpack
 from streams.broker import SqliteLog
 from streams.crashpoints import CrashPoints
@@ -18,7 +18,6 @@ from streams.gateway import Gateway, place
 from streams.mqtt import Address, Message
 from streams.outbox import Outbox, Refused
 from streams.topics import Topics
-from streams.watermark import Mark
 from tests.streams.plant import SOURCE, line, recording
 
 EVENTS = recording(3)

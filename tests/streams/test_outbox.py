@@ -12,9 +12,9 @@ import pytest
 
 from schemas.decode import decode
 from schemas.event import Event
+from schemas.finding import Mark
 from schemas.frame import unpack
 from streams.outbox import Outbox, Refused
-from streams.watermark import Mark
 from tests.streams.plant import SOURCE, recording
 
 EVENTS = recording(2)

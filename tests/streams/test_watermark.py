@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from schemas.event import Micros, Stamp
-from streams.watermark import Mark, Watermarks
+from schemas.finding import Mark
+from streams.watermark import Watermarks
 
 
 def stamps(*sequences: int, epoch: int = 1, source: str = "/gw") -> list[Stamp]:
