@@ -17,7 +17,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-OUT = Console()
+OUT = Console(width=None if sys.stdout.isatty() else 160)
 MESSAGES = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
