@@ -26,7 +26,9 @@ from streams.topics import Topics, gateway_name
 
 logger = logging.getLogger(__name__)
 MOST_MESSAGES = 500
-"""Messages in one transaction."""
+"""Messages in one transaction, or"""
+MOST_BYTES = 1 << 22
+"""bytes."""
 FRAMES = 64
 """Frames forwarded at once."""
 PAUSE = 1.0
@@ -135,11 +137,13 @@ class Gateway:
 async def _grouped(connection: Connection) -> AsyncIterator[list[Message]]:
     """Messages as they come, all that are there already together."""
     group: list[Message] = []
+    size = 0
     async for message in connection.messages():
         group.append(message)
-        if not connection.waiting() or len(group) >= MOST_MESSAGES:
+        size += len(message.payload)
+        if not connection.waiting() or len(group) >= MOST_MESSAGES or size >= MOST_BYTES:
             yield group
-            group = []
+            group, size = [], 0
 
 
 class _Placed(msgspec.Struct):
