@@ -9,6 +9,7 @@ differential test proves that both agree.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from enum import StrEnum
 from typing import Any
 
@@ -222,8 +223,8 @@ EXAMPLE_DATA: dict[EventType, Schema] = {
 
 
 def example(kind: EventType) -> Schema:
-    """A valid event of this type."""
-    data = EXAMPLE_DATA[kind]
+    """A valid event of this type, the caller's own."""
+    data = deepcopy(EXAMPLE_DATA[kind])
     return {
         "specversion": "1.0",
         "id": "gw-01-42",
