@@ -81,7 +81,7 @@ def _origins(scene: Scene) -> RenderableType:
     table.add_column("device")
     table.add_column("probability", justify="right")
     for device, probability in (scene.fault.origins if scene.fault else ())[:SHOWN]:
-        table.add_row(device, f"{probability:.0%} {'█' * round(10 * probability)}")
+        table.add_row(device, f"{probability:.0%} {'█' * round(10 * probability):10}")
     return table
 
 
