@@ -108,6 +108,40 @@ class Linear(msgspec.Struct, frozen=True):
         sparse: Floats = np.einsum("fdk,dk->fd", self.weights, shifted[self.index])
         return sparse
 
+    def completed(self, features: Floats, missing: NDArray[np.int64]) -> Floats:
+        """The features (p,) with the signals now that are missing at their expectation given all the rest.
+
+        There the residuals of the missing are 0 (Lauritzen 1996, prop. 5.2).
+        """
+        found = features.copy()
+        found[missing] = self.centre[missing]
+        found[missing] -= np.linalg.lstsq(self._among(missing), self.residuals(found)[0, missing])[0]
+        return found
+
+    def doubt(self, missing: NDArray[np.int64], spread: Floats) -> Floats:
+        """By how much the variance of the residuals given all and given the past (2, d) grows if missing signals are expected.
+
+        An expectation is wrong by e with A e = r, the residuals given all that would have been; of these `spread` (d) is known,
+        and those of different signals and times are taken to be independent.
+        """
+        columns = self.weights.shape[1]
+        wrong = np.linalg.lstsq(self._among(missing), np.diag(spread[missing]))[0]
+        found: Floats = sum(((self._weights(since + missing) @ wrong) ** 2).sum(axis=2) for since in (0, columns))
+        return found
+
+    def _weights(self, places: NDArray[np.int64]) -> Floats:
+        """How residuals given all and given the past depend on some features (2, d, k)."""
+        if self.index is None:
+            found: Floats = self.weights[:2, :, places]
+        else:
+            found = np.stack([(self.weights[:2] * (self.index == place)).sum(axis=2) for place in places], axis=2)
+        return found
+
+    def _among(self, columns: NDArray[np.int64]) -> Floats:
+        """How the residuals given all of some signals depend on these signals now (k, k)."""
+        found: Floats = self._weights(columns)[0, columns]
+        return found
+
     def row(self, column: int) -> tuple[Floats, NDArray[np.int64]]:
         """How the residual of one signal depends on signals now: weights, and the places of those signals."""
         columns = self.weights.shape[1]

@@ -18,12 +18,13 @@ import numpy as np
 from graph.detection.conditional import Rows
 from graph.detection.discrete import Watch
 from graph.detection.evidence import Step
-from graph.detection.judge import Findings, Judge
+from graph.detection.judge import GONE_PER_DAY, Findings, Judge
 from graph.detection.layout import EVENT_STEP, Layout
 from graph.detection.model import Model, decode, encode, numeric_of, numeric_parts, pack_arrays, unpack_arrays
 from graph.detection.news import News
 from graph.detection.numeric import Follower, Numeric, train_numeric
 from graph.detection.readings import Reading, Recording, readings
+from graph.detection.silence import Silences, usual
 from graph.detection.states import States
 from graph.detection.table import Row, Table
 from graph.detection.training import STRETCHES, learn
@@ -61,6 +62,7 @@ class Detector:
         self._settling: list[Row] = []
         self._news = News(by_change=layout.aligned and layout is not BLANK_LAYOUT)
         self._judge = Judge(model)
+        self._silences = Silences(layout, usual(model.figures.silences_per_day or {}, GONE_PER_DAY))
 
     # --- Events in --------------------------------------------------------------------------------------------------------
 
@@ -91,6 +93,7 @@ class Detector:
             self._gone.setdefault(body.device_id, event.stamp.at)
         elif isinstance(body, Connected | Telemetry):
             self._gone.pop(body.device_id, None)
+            self._silences.hear(body.device_id, event.stamp.at)
 
     def _take(self, reading: Reading, at: Micros) -> None:
         key, value = reading
@@ -117,7 +120,10 @@ class Detector:
     def _score(self, row: Row) -> Step | None:
         if self._watch is None and not row.fresh:
             return None
-        findings = Findings(row.at, gone=self._gone, news=tuple(sorted(self._news.strange(row.at))))
+        if row.fresh:
+            self._silences.look(row)
+        silent = {device: since for device, since in self._silences.silent.items() if device not in self._gone}
+        findings = Findings(row.at, gone=self._gone, silent=silent, news=tuple(sorted(self._news.strange(row.at))))
         if self._watch is not None:
             findings.surprise = self._watch.look(row.at)
         if row.fresh:
@@ -128,7 +134,7 @@ class Detector:
         if self._follower is not None:
             findings.known = ~np.isnan(row.values)
             findings.now = self._follower.model.scale.apply(row.values)
-            findings.strangeness = self._follower.follow(row)
+            findings.strangeness = self._follower.follow(row, self._silences.columns() if self._silences.silent else None)
         elif self.model.settle_rows:
             self._settle(row)
 
@@ -169,6 +175,7 @@ class Detector:
                 "numeric": (pack_arrays(arrays), plain) if learnt else None,
                 "settling": [(row.at, row.values.tobytes()) for row in self._settling],
                 "gone": list(self._gone.items()),
+                "silences": self._silences.state(),
                 "news": self._news.state(),
                 "closed": [step.packed() for step in self._closed],
             }
@@ -196,6 +203,8 @@ class Detector:
             Row(at, np.frombuffer(values, dtype=np.float64).copy(), fresh=True) for at, values in held["settling"]
         ]
         self._gone = dict(held["gone"])
+        if "silences" in held:
+            self._silences.restore(held["silences"])
         self._news.restore(held["news"])
         self._closed = [Step.unpacked(part) for part in held["closed"]]
 

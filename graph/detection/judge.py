@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -36,11 +36,15 @@ MOST_NEIGHBOURS = 5
 
 @dataclass
 class Findings:
-    """What the parts found at one step; a part that has nothing to say leaves its fields as they are."""
+    """What the parts found at one step; a part that has nothing to say leaves its fields as they are.
+
+    `gone` says since when devices are disconnected, `silent` since when it is known that others say nothing any more.
+    """
 
     at: Micros
     gone: Mapping[DeviceId, int]
     news: tuple[Key, ...]
+    silent: Mapping[DeviceId, int] = field(default_factory=dict)
     surprise: Surprise | None = None
     strangeness: Strangeness | None = None
     known: Bools | None = None
@@ -69,7 +73,7 @@ class Judge:
 
     def step(self, findings: Findings) -> Step:
         """The step's scores."""
-        extra = tuple(sorted({*findings.gone, *(device for device, _ in findings.news)}))
+        extra = tuple(sorted({*findings.gone, *findings.silent, *(device for device, _ in findings.news)}))
         if extra != self._extra:
             self._extra = extra
             self._arrange()
@@ -87,7 +91,7 @@ class Judge:
             score = np.maximum(score, by_device(findings.strangeness.scores, self._sampled, count))
             fields = self._numbers(findings.strangeness)
             np.logical_or.at(numeric, self._sampled, findings.known)
-        for device in findings.gone:
+        for device in (*findings.gone, *findings.silent):
             score[self._index[device]] = max(score[self._index[device]], GONE_SCORE)
         return Step(
             at=findings.at,
@@ -99,7 +103,7 @@ class Judge:
             alone=alone,
             conflict=conflict,
             numeric=numeric,
-            gone=frozenset(findings.gone),
+            gone=frozenset((*findings.gone, *findings.silent)),
             shares=self._shares(findings, score),
             **fields,
         )
@@ -112,14 +116,14 @@ class Judge:
             conflict = by_device(findings.surprise.conflict, self._states, count)
         runs = self._model.discrete.runs if self._model.discrete else 0
         new = max(LEAST_NEWS, float(np.log(runs + 2)))
-        for device in {*findings.gone, *(device for device, _ in findings.news)}:
+        for device in {*findings.gone, *_shown(findings.silent, findings.at), *(device for device, _ in findings.news)}:
             alone[self._index[device]] = max(alone[self._index[device]], new)
         return alone, conflict
 
     def _gone_now(self, findings: Findings) -> float:
         usual = self._model.figures.disconnects_per_day > GONE_PER_DAY
-        recent = any(findings.at - since <= GONE_SHOWS for since in findings.gone.values())
-        return GONE_PLANT if recent and not usual else 0.0
+        left = bool(_shown(findings.gone, findings.at)) and not usual
+        return GONE_PLANT if left or _shown(findings.silent, findings.at) else 0.0
 
     def _numbers(self, strangeness: Strangeness) -> dict[str, Floats]:
         """The numeric evidence by device; `shift` is that of the signal with the largest one."""
@@ -183,6 +187,11 @@ class Judge:
                     signals[layout.sampled[column][1]] = float(part)
                 elif device != self._devices[place] and part > 0:
                     neighbours[device] = neighbours.get(device, 0.0) + float(part)
+
+
+def _shown(absent: Mapping[DeviceId, int], at: int) -> list[DeviceId]:
+    """Devices that are absent, but not for long."""
+    return [device for device, since in absent.items() if at - since <= GONE_SHOWS]
 
 
 def _columns_of(places: NDArray[np.int64], devices: int) -> list[NDArray[np.int64]]:

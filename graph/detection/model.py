@@ -33,13 +33,15 @@ class ModelError(Exception):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What the training saw: recordings, readings, days of history; seconds it took; alarms a day its threshold allows."""
+    """What the training saw: recordings, readings, days of history; seconds it took; how often devices left or fell silent."""
 
     recordings: int = 0
     readings: int = 0
     days: float = 0.0
     seconds: float = 0.0
     disconnects_per_day: float = 0.0
+    silences_per_day: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+    """Of each device that fell silent; unset where none did, so that such models keep the digest that they had before."""
 
 
 class Model(msgspec.Struct, frozen=True):

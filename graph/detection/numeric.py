@@ -7,6 +7,7 @@ usual: its tail grows by Robbins and Monro's quantile rule (1951), twofold in `H
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.detection.conditional import DAY, Linear, Rows, Scale, fit
-from graph.detection.table import Row
+from graph.detection.table import STALE_STEPS, Row
 from graph.detection.thresholds import TAIL_SHARE, alarm_threshold, tails
 
 Floats = NDArray[np.float64]
@@ -85,15 +86,30 @@ class Follower:
         self._past: Floats | None = None
         self._smooth = np.zeros((2, self.model.columns))
         self._habit = np.zeros((VIEWS, self.model.columns))
+        self._silent = np.zeros(self.model.columns, dtype=bool)
+        self._earlier: deque[Floats] = deque(maxlen=STALE_STEPS - 1)
 
-    def follow(self, row: Row) -> Strangeness:
-        """Score, then learn."""
+    def follow(self, row: Row, silent: Bools | None = None) -> Strangeness:
+        """Score, then learn. Signals that are `silent` (d) are taken to be what all others make expect.
+
+        When one falls silent, what was smoothed is as before the steps in which it was thought to stand still.
+        """
         model = self.model
         now = model.scale.apply(row.values)
         past = now if self._past is None else self._past
         day = model.scale.day(np.array([row.at], dtype=np.int64))[0]
-        residuals = model.linear.residuals(np.concatenate([now, past, day]))
-        self._past = now
+        features = np.concatenate([now, past, day])
+        if silent is None:
+            self._silent[:] = False
+        else:
+            features = model.linear.completed(features, np.flatnonzero(silent))
+            self._smooth = self._earlier[0] if (silent & ~self._silent).any() and self._earlier else self._smooth
+            self._silent = silent
+        self._earlier.append(self._smooth)
+        residuals = model.linear.residuals(features)
+        if silent is not None:
+            residuals[:2] /= np.sqrt(1 + model.linear.doubt(np.flatnonzero(silent), model.spread[0]) / model.spread[:2] ** 2)
+        self._past = features[: model.columns]
         return self.judge(residuals, ~np.isnan(row.values))
 
     def judge(self, residuals: Floats, known: Bools) -> Strangeness:
@@ -125,10 +141,14 @@ class Follower:
 
     def state(self) -> tuple[bytes, ...]:
         past = b"" if self._past is None else self._past.tobytes()
-        return (past, self._smooth.tobytes(), self._habit.tobytes())
+        earlier = tuple(part.tobytes() for part in self._earlier)
+        return (past, self._smooth.tobytes(), self._habit.tobytes(), self._silent.tobytes(), *earlier)
 
     def restore(self, state: Sequence[bytes]) -> None:
-        past, smoothed, habit = (np.frombuffer(part, dtype=np.float64).copy() for part in state)
+        past, smoothed, habit = (np.frombuffer(part, dtype=np.float64).copy() for part in state[:3])
+        for silent in state[3:4]:  # snapshots had nothing of it once
+            self._silent = np.frombuffer(silent, dtype=bool).copy()
+        self._earlier.extend(np.frombuffer(part, dtype=np.float64).reshape(2, -1) for part in state[4:])
         self._past = past if len(past) else None
         self._smooth = smoothed.reshape(2, -1)
         self._habit = habit.reshape(VIEWS, -1)

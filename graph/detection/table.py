@@ -5,7 +5,7 @@ Streaming, and the only way rows are made: the detector feeds it live, the train
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from graph.detection.layout import Layout
 from graph.detection.readings import Recording
+from schemas.device import DeviceId
 from schemas.event import Micros
 
 STALE_STEPS = 3
@@ -90,8 +91,8 @@ class Table:
         self._when = np.frombuffer(when, dtype=np.int64).copy()
 
 
-def rows(recording: Recording, layout: Layout) -> Iterator[Row]:
-    """The fresh rows of a recording, as the detector would see them."""
+def rows(recording: Recording, layout: Layout, hear: Callable[[DeviceId, int], None] | None = None) -> Iterator[Row]:
+    """The fresh rows of a recording, as the detector would see them. `hear` is told who sends a sampled value, and when."""
     table = Table(layout)
     places = {key: place for place, key in enumerate(layout.sampled)}
     for at, key, value in recording:
@@ -104,6 +105,8 @@ def rows(recording: Recording, layout: Layout) -> Iterator[Row]:
                 yield row
         table.begin(at)
         table.set(place, float(value), at)
+        if hear is not None:
+            hear(DeviceId(key[0]), at)
     while table.due(recording.end, inclusive=True) is not None:
         row = table.take()
         if row.fresh:

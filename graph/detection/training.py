@@ -7,6 +7,7 @@ Nothing here is drawn at random; the seed is kept with the model because the con
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -18,9 +19,10 @@ from graph.detection.layout import Layout, learn_layout
 from graph.detection.model import Figures, Model
 from graph.detection.numeric import Numeric, train_numeric
 from graph.detection.readings import Recording
+from graph.detection.silence import watched
 from graph.detection.spells import LEAST_RUNS, build, pairs_over_edges, tally
 from graph.detection.states import States
-from graph.detection.table import Floats, rows
+from graph.detection.table import Floats
 from graph.detection.thresholds import alarm_threshold
 from graph.topology import Topology
 from schemas.event import Event, Micros
@@ -73,17 +75,18 @@ def learn(
         raise NothingToLearnError("the history holds no readings of any device")
     layout = learn_layout(recordings, topology)
     say(0.5, f"{len(layout.sampled)} sampled signals, {len(layout.states)} of states, step {layout.step / 1e6:g} s")
-    numeric, settle = _learn_numeric(recordings, layout, hasty=hasty) if layout.sampled else (None, 0)
+    silences: Counter[str] = Counter()
+    numeric, settle = _learn_numeric(recordings, layout, silences, hasty=hasty) if layout.sampled else (None, 0)
     say(0.75, "numeric part trained" if layout.sampled else "no numeric part")
     discrete = _learn_discrete(recordings, layout, topology, hasty=hasty) if layout.states else None
-    return Model(layout, numeric, discrete, settle, seed, _figures(recordings))
+    return Model(layout, numeric, discrete, settle, seed, _figures(recordings, silences))
 
 
 def _silent(_share: float, _text: str) -> None:
     """Nobody listens."""
 
 
-def _figures(recordings: Sequence[Recording]) -> Figures:
+def _figures(recordings: Sequence[Recording], silences: Counter[str]) -> Figures:
     days = sum(recording.end - recording.start for recording in recordings) / DAY
     gone = sum(recording.disconnects for recording in recordings)
     return Figures(
@@ -91,15 +94,19 @@ def _figures(recordings: Sequence[Recording]) -> Figures:
         readings=sum(len(recording) for recording in recordings),
         days=days,
         disconnects_per_day=gone / days if days else 0.0,
+        silences_per_day={device: count / days for device, count in sorted(silences.items())} if silences else msgspec.UNSET,
     )
 
 
 # --- Sampled signals --------------------------------------------------------------------------------------------------------
 
 
-def _learn_numeric(recordings: Sequence[Recording], layout: Layout, *, hasty: bool) -> tuple[Numeric | None, int]:
+def _learn_numeric(
+    recordings: Sequence[Recording], layout: Layout, silences: Counter[str], *, hasty: bool
+) -> tuple[Numeric | None, int]:
+    """Also counts how often each device falls silent."""
     columns = len(layout.sampled)
-    parts = [Rows.of(list(rows(recording, layout)), columns) for recording in recordings]
+    parts = [Rows.of(list(watched(recording, layout, silences)), columns) for recording in recordings]
     parts = [part for part in parts if len(part) > 1]
     if sum(map(len, parts)) < LEAST_SETTLE_ROWS:
         return None, LEAST_SETTLE_ROWS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -26,6 +26,7 @@ WEAK_SHARE = 0.2
 """In a weak fault the path leads to devices that show so much of the largest shift."""
 
 PEAKS = ("score", "alone", "conflict", "tail", "conditional", "total", "latest", "lasting")
+MARKS = ("numeric", "gone", "reports")
 ONSETS = ("onset_score", "onset_alone", "onset_conflict", "onset_shift")
 
 
@@ -33,7 +34,8 @@ class Clues(msgspec.Struct):
     """One entry for each of `devices`. Peaks of what the steps showed, and when each first passed its mark (NEVER: not yet).
 
     `level` is the mean shift before the fault, `lasting` the largest departure from it over two steps running, `total` the sum
-    of shifts over the `steps` steps since the fault was noticed.
+    of shifts over the `steps` steps since the fault was noticed. `gone` devices were so in some step, `reports` says whose
+    sampled signals were at hand in the last one.
     """
 
     devices: tuple[DeviceId, ...]
@@ -47,6 +49,8 @@ class Clues(msgspec.Struct):
     latest: Floats
     lasting: Floats
     numeric: NDArray[np.bool_]
+    gone: NDArray[np.bool_]
+    reports: NDArray[np.bool_]
     onset_score: Ints
     onset_alone: Ints
     onset_conflict: Ints
@@ -58,7 +62,8 @@ class Clues(msgspec.Struct):
         count = len(step.devices)
         blank: dict[str, Any] = {name: np.zeros(count) for name in PEAKS}
         blank |= {name: np.full(count, NEVER) for name in ONSETS}
-        return cls(devices=step.devices, level=level.copy(), numeric=np.zeros(count, dtype=bool), **blank)
+        blank |= {name: np.zeros(count, dtype=bool) for name in MARKS}
+        return cls(devices=step.devices, level=level.copy(), **blank)
 
     def add(self, step: Step) -> None:
         """Take in a step of the same devices."""
@@ -68,6 +73,9 @@ class Clues(msgspec.Struct):
         np.maximum(self.tail, step.tail, out=self.tail)
         np.maximum(self.conditional, step.conditional, out=self.conditional)
         self.numeric |= step.numeric
+        self.reports = step.numeric.copy()
+        if step.gone:
+            self.gone |= np.array([device in step.gone for device in step.devices], dtype=bool)
         self.total += step.shift
         before, self.latest = self.latest, np.where(step.numeric, step.shift - self.level, 0.0)
         lasting = np.minimum(np.abs(before), np.abs(self.latest))
@@ -117,6 +125,18 @@ class Clues(msgspec.Struct):
         moved.steps = self.steps
         return moved
 
+    def without(self, numbers: Sequence[int]) -> Clues:
+        """The same, had some of `devices` shown nothing."""
+        hidden = list(numbers)
+        blank = {name: np.zeros(len(hidden)) for name in (*PEAKS, "level", *MARKS)}
+        blank |= {name: np.full(len(hidden), NEVER) for name in ONSETS}
+        copied = msgspec.structs.replace(self)
+        for name, nothing in blank.items():
+            held = getattr(self, name).copy()
+            held[hidden] = nothing
+            setattr(copied, name, held)
+        return copied
+
     def packed(self) -> dict[str, Any]:
         """As what a message can hold."""
         held = {name: getattr(self, name) for name in self.__struct_fields__}
@@ -127,7 +147,8 @@ class Clues(msgspec.Struct):
     def unpacked(cls, held: Mapping[str, Any]) -> Self:
         """The inverse of `packed`."""
         arrays = {name: np.frombuffer(data, dtype=kind).copy() for name, (kind, data) in held["arrays"].items()}
-        return cls(devices=tuple(held["devices"]), steps=held["steps"], **arrays)
+        blank = {name: np.zeros(len(held["devices"]), dtype=bool) for name in MARKS}  # snapshots had fewer of them once
+        return cls(devices=tuple(held["devices"]), steps=held["steps"], **{**blank, **arrays})
 
 
 def _note(onset: Ints, passed: NDArray[np.bool_], at: int) -> None:

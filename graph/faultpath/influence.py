@@ -1,13 +1,14 @@
 """The ways that influence can take through the plant, as places and neighbour lists; made anew when the topology changes.
 
 Influence runs along edges from source to target, and both ways where an edge is not directed. That one device contains another
-is no influence, nor is it that one carries another's data: these only say that both belong to one part of the plant.
+is no influence, nor is it that one carries another's data: these only say that both belong to one part of the plant. Who
+carries whose data is kept beside it, for devices that fall silent together.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -52,10 +53,13 @@ class Influence:
         self.relations: dict[tuple[int, int], Relation] = {}
         self.onward: list[list[int]] = [[] for _ in self.names]
         self.backward: list[list[int]] = [[] for _ in self.names]
+        self.carried: dict[int, list[int]] = {}
         together: list[tuple[int, int]] = []
         for edge in sorted(topology.edges(), key=lambda edge: (edge.source, edge.target, edge.relation)):
             one, other = self.place[edge.source], self.place[edge.target]
             together.append((one, other))
+            if edge.relation is Relation.NETWORK and one != other:
+                self.carried.setdefault(one, []).append(other)
             if edge.relation in NO_INFLUENCE or one == other:
                 continue
             self._join(one, other, edge.relation)
@@ -94,15 +98,23 @@ class Influence:
 
     def tree(self, start: int) -> dict[int, int]:
         """For each device that influence from `start` can reach, the one before it on a shortest way."""
-        before: dict[int, int] = {}
-        queue = deque([start])
-        while queue:
-            here = queue.popleft()
-            for neighbour in self.onward[here]:
-                if neighbour != start and neighbour not in before:
-                    before[neighbour] = here
-                    queue.append(neighbour)
-        return before
+        return _tree(start, self.onward.__getitem__)
+
+    def behind(self, carrier: int) -> dict[int, int]:
+        """The devices whose data a carrier carries, nearest first, each with the one before it on the way."""
+        return _tree(carrier, lambda here: self.carried.get(here, ()))
+
+
+def _tree(start: int, onward: Callable[[int], Sequence[int]]) -> dict[int, int]:
+    before: dict[int, int] = {}
+    queue = deque([start])
+    while queue:
+        here = queue.popleft()
+        for neighbour in onward(here):
+            if neighbour != start and neighbour not in before:
+                before[neighbour] = here
+                queue.append(neighbour)
+    return before
 
 
 def _parts(count: int, edges: Sequence[tuple[int, int]]) -> Ints:

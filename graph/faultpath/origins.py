@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.faultpath.carriers import carriers
 from graph.faultpath.clues import NEVER, STATE_NATS, Clues
 from graph.faultpath.features import NAMES, features, random_walk
 from graph.faultpath.influence import Influence
@@ -34,10 +35,15 @@ def rank_states(influence: Influence, clues: Clues) -> Floats:
 
     With s = max(alone, conflict) and A the devices with s > 3: m(v) = max(alone(v) (1 - max 0.9^k over causes in A, k hops up
     and not later), conflict(v)); score = m + 0.5 sum of 0.7^k s(w) over w in A, k hops down and not earlier. A device that the
-    detector does not watch has the sum of 0.7^k m(w) over what lies below it.
+    detector does not watch has the sum of 0.7^k m(w) over what lies below it. A carrier that explains why devices are gone
+    takes over all that they show.
     """
     place, count = _places(influence, clues), len(influence)
     alone, conflict = _spread(clues.alone, place, count), _spread(clues.conflict, place, count)
+    borne = np.zeros(count)
+    for carrier, lost in carriers(influence, clues).items():
+        borne[carrier] = np.maximum(alone, conflict)[lost].sum()
+        alone[lost] = conflict[lost] = 0.0
     onset = np.full(count, NEVER)
     onset[place] = np.minimum(clues.onset_alone, clues.onset_conflict)
     strange = np.maximum(alone, conflict)
@@ -58,7 +64,8 @@ def rank_states(influence: Influence, clues: Clues) -> Floats:
             hidden[there] += COVERS**hops * own[here]
     watched = np.zeros(count, dtype=bool)
     watched[place] = True
-    return np.where(watched, score, hidden)
+    found: Floats = np.where(watched, score, hidden) + borne
+    return found
 
 
 def _places(influence: Influence, clues: Clues) -> Ints:
@@ -95,7 +102,8 @@ def probabilities(scores: Floats, *, per_unit: float) -> Floats:
 def origins(influence: Influence, clues: Clues) -> Floats:
     """A probability for each device of the graph; both kinds of evidence count by how strange they are."""
     states = float(np.maximum(np.maximum(clues.alone, clues.conflict) - STATE_NATS, 0).sum())
-    numbers = float(np.maximum(clues.tail - STATE_NATS, 0.0).max(initial=0.0)) if clues.numeric.any() else 0.0
+    others = _unexplained(influence, clues)
+    numbers = float(np.maximum(others.tail - STATE_NATS, 0.0).max(initial=0.0)) if others.numeric.any() else 0.0
     whole = states + numbers
     if whole <= 0:
         return np.full(len(influence), 1 / max(len(influence), 1))
@@ -103,5 +111,11 @@ def origins(influence: Influence, clues: Clues) -> Floats:
     if states > 0:
         found += states / whole * probabilities(rank_states(influence, clues), per_unit=NATS_PER_UNIT)
     if numbers > 0:
-        found += numbers / whole * probabilities(rank_numbers(influence, clues), per_unit=1.0)
+        found += numbers / whole * probabilities(rank_numbers(influence, others), per_unit=1.0)
     return found
+
+
+def _unexplained(influence: Influence, clues: Clues) -> Clues:
+    """What is left when devices show nothing whose carrier explains why they are gone: the last they sent is no trace of it."""
+    lost = {influence.names[place] for places in carriers(influence, clues).values() for place in places}
+    return clues.without([number for number, device in enumerate(clues.devices) if device in lost]) if lost else clues

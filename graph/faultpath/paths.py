@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from graph.faultpath.carriers import carriers
 from graph.faultpath.clues import Clues
 from graph.faultpath.influence import Influence
 from graph.faultpath.state import Way
-from schemas.device import DeviceId
+from schemas.device import DeviceId, Relation
 from schemas.event import Micros
 
 FADES = 0.97
@@ -17,8 +18,16 @@ FADES = 0.97
 
 
 def ways(influence: Influence, origin: int, affected: Mapping[DeviceId, Micros], clues: Clues) -> tuple[Way, ...]:
-    """Edges outward from the origin. An edge is as certain as the surest of the devices that it leads to."""
-    before = influence.tree(origin)
+    """Edges outward from the origin. An edge is as certain as the surest of the devices that it leads to.
+
+    From a carrier that explains why devices are gone the ways to them are those of their data.
+    """
+    before, relations = influence.tree(origin), influence.relations
+    lost = carriers(influence, clues).get(origin)
+    if lost is not None:
+        before = influence.behind(origin)
+        relations = {(source, target): Relation.NETWORK for target, source in before.items()}
+        affected = {device: at for device, at in affected.items() if influence.place[device] in {origin, *lost}}
     place = {device: number for number, device in enumerate(clues.devices)}
     certain: dict[int, float] = {}
     for device in affected:
@@ -31,7 +40,9 @@ def ways(influence: Influence, origin: int, affected: Mapping[DeviceId, Micros],
     for target in before:  # nearest first
         if target in certain:
             depth[target] = depth[before[target]] + 1
-            found.append(_way(influence, before[target], target, certain[target] * FADES ** depth[target], affected))
+            found.append(
+                _way(influence, relations, (before[target], target), certain[target] * FADES ** depth[target], affected)
+            )
     return tuple(found)
 
 
@@ -41,7 +52,13 @@ def _sure(clues: Clues, place: int) -> float:
     return float(1 - np.exp(-nats))
 
 
-def _way(influence: Influence, source: int, target: int, probability: float, affected: Mapping[DeviceId, Micros]) -> Way:
-    one, other = influence.names[source], influence.names[target]
+def _way(
+    influence: Influence,
+    relations: Mapping[tuple[int, int], Relation],
+    edge: tuple[int, int],
+    probability: float,
+    affected: Mapping[DeviceId, Micros],
+) -> Way:
+    one, other = (influence.names[end] for end in edge)
     lag = affected[other] - affected[one] if one in affected and other in affected else None
-    return Way(one, other, influence.relations[source, target], lag, probability)
+    return Way(one, other, relations[edge], lag, probability)

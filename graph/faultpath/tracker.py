@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.detection.evidence import Step
+from graph.detection.table import STALE_STEPS
 from graph.faultpath.clues import NEVER, Clues, Ints
 from graph.faultpath.influence import Influence
 from graph.faultpath.origins import origins
@@ -66,6 +67,7 @@ class FaultTracker:
     def update(self, step: Step, topology: Topology) -> list[FaultState]:
         """Take in the next step; the faults that it opened, changed or closed."""
         self._follow_devices(step)
+        self._take_back(step)
         states = self._follow_faults(step, topology) if step.anomalous or self._open else []
         if not self._open:
             self._level += LEVEL_PACE * (step.shift - self._level)
@@ -90,6 +92,22 @@ class FaultTracker:
         self._devices = step.devices
         for fault in self._open.values():
             fault.clues = fault.clues.on(step)
+
+    def _take_back(self, step: Step) -> None:
+        """When a device turns out to be silent, the steps in which it was thought to stand still are no evidence."""
+        before = self._recent[-1] if self._recent else step
+        if step.gone <= before.gone or before.devices != step.devices:
+            return
+        new = np.array([device in step.gone and device not in before.gone for device in step.devices])
+        if not (new & before.numeric & ~step.numeric).any():
+            return
+        doubtful = {self._recent.pop().at for _ in range(min(STALE_STEPS - 1, len(self._recent)))}
+        for fault in self._open.values():
+            if fault.opened_at in doubtful:
+                others = [number for number, device in enumerate(step.devices) if device not in before.gone]
+                numeric, fault.clues = fault.clues.numeric, fault.clues.without(others)
+                fault.clues.numeric, fault.clues.level, fault.clues.steps = numeric, self._level.copy(), 0
+                fault.clues.total[:] = 0.0
 
     # --- Opening and closing ----------------------------------------------------------------------------------------------
 
