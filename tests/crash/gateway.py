@@ -17,6 +17,9 @@ from tests.streams.plant import line
 PATIENCE = 0.5
 """Seconds until a message that is not safe yet is sent again."""
 
+PACE = 0.03
+"""Seconds between messages, so that the service comes to several checkpoints."""
+
 
 class SpoolingGateway:
     """Publishes events in messages of `size`, each when the one before is safe; `done` when the last one is."""
@@ -57,5 +60,6 @@ class SpoolingGateway:
             unsafe = [event for event in self._events if event.stamp.sequence > self._safe]
             body = b",".join(line(event) for event in unsafe[: self._size])
             await connection.publish(self._topics.gateway("gw-1"), b"[" + body + b"]")
+            await asyncio.sleep(PACE)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), PATIENCE)

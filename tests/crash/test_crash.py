@@ -29,7 +29,9 @@ from tests.streams.plant import recording
 
 SITE = "crash"
 EVENTS = recording(260, seed=9, broken_from=180)
-TIMEOUT = 30
+TIMEOUT = 90
+WHEN = {CrashPoint.RECEIVED: 5, CrashPoint.FINDINGS_SAVED: 1, CrashPoint.PUBLISHED: 1}
+"""The time at which a point kills, if not the second; findings may all come in one go."""
 Told = dict[tuple[str, str, str], set[bytes]]
 LATENESS = Lateness(allowed=200_000, idle=10_000_000)
 
@@ -114,7 +116,7 @@ async def test_killed_at(point: CrashPoint, model: tuple[Model, Path], tmp_path:
             watching = tasks.create_task(_watch(watcher, told))
             gateway = SpoolingGateway(address, topics, EVENTS)
             sending = tasks.create_task(gateway.run())
-            async with process.running(crash_at=f"{point}:2" if point is not CrashPoint.RECEIVED else f"{point}:5") as first:
+            async with process.running(crash_at=f"{point}:{WHEN.get(point, 2)}") as first:
                 assert await first.wait() == -signal.SIGKILL
             async with process.running():
                 await gateway.done.wait()
