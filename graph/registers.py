@@ -6,7 +6,7 @@ totally ordered by their stamp, the content depends on the set of events alone, 
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
@@ -41,10 +41,15 @@ class Registers(Generic[K]):
         return False
 
     def _keep(self, key: K, event: Event) -> None:
-        past = self._past.setdefault(key, [])
-        place = bisect_left(past, event.stamp, key=_stamp)
-        if place == len(past) or past[place].stamp != event.stamp:
-            insort(past, event, key=_stamp)
+        past = self._past.get(key)
+        if past is None:
+            self._past[key] = [event]
+        elif past[-1].stamp < event.stamp:
+            past.append(event)
+        else:
+            place = bisect_left(past, event.stamp, key=_stamp)
+            if past[place].stamp != event.stamp:
+                past.insert(place, event)
 
     def kept(self) -> Iterator[Event]:
         """Every event that the registers still hold: merged into empty registers, they give these again."""
