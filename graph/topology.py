@@ -318,6 +318,14 @@ class Topology:
             raise TooLongAgoError("the graph of that time is no longer kept")
         return Topology().merge(event for event in self.kept() if event.stamp.at <= at)
 
+    def window(self, start: Micros, end: Micros) -> Topology:
+        """The subgraph of one time slice: what was said from `start` until before `end` and is still kept."""
+        return Topology().merge(event for event in self.kept() if start <= event.stamp.at < end)
+
+    def join(self, other: Topology) -> Self:
+        """Merge a whole graph into this one, a window's for example."""
+        return self.merge(other.kept())
+
     def forget(self, before: Micros) -> None:
         """Let go of the past before a time, tombstones included: memory follows the plant, not its history.
 

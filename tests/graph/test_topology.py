@@ -320,12 +320,22 @@ def test_a_snapshot_is_a_list_of_events() -> None:
     assert list(restored.kept()) == list(topology.kept())
 
 
+def test_windows_cover_the_whole() -> None:
+    whole = graph(*LIFE)
+    times = sorted({event.stamp.at for event in whole.kept()})
+    cut = times[len(times) // 2]
+    first, second = whole.window(times[0], cut), whole.window(cut, Micros(times[-1] + 1))
+    assert all(event.stamp.at < cut for event in first.kept())
+    assert all(event.stamp.at >= cut for event in second.kept())
+    assert Topology().join(second).join(first).digest() == whole.digest()
+
+
 def test_a_window_is_merged_into_the_whole() -> None:
     whole = graph(*LIFE[:4])
     window = graph(*LIFE[4:])
     assert keys(window) == set()
     assert states(window) == {PUMP: DeviceState.DISCONNECTED}
-    assert whole.merge(window.kept()).digest() == graph(*LIFE).digest()
+    assert whole.join(window).digest() == graph(*LIFE).digest()
     assert graph(*window.kept()).merge(graph(*LIFE[:4]).kept()).digest() == graph(*LIFE).digest()
 
 
