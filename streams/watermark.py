@@ -17,6 +17,9 @@ from schemas.finding import Mark
 MOST_AHEAD = 100_000
 """Events after a gap that are remembered; then the gap is given up, since a gateway that could fill it would have."""
 
+MOST_SOURCES = 10_000
+"""Gateways that have a watermark; the events of more are stored all the same, but whoever invents sources fills no memory."""
+
 
 class _Progress(msgspec.Struct):
     """`ahead`: numbers that came before an earlier one did."""
@@ -27,7 +30,7 @@ class _Progress(msgspec.Struct):
 
 
 class Watermarks:
-    """The marks of all sources."""
+    """The marks of all sources, up to `MOST_SOURCES`."""
 
     def __init__(self) -> None:
         self._progress: dict[str, _Progress] = {}
@@ -51,6 +54,8 @@ class Watermarks:
             if not stamp.sequence and not stamp.epoch:
                 continue
             held = self._progress.get(stamp.source)
+            if held is None and len(self._progress) >= MOST_SOURCES:
+                continue
             if held is None or stamp.epoch > held.epoch:
                 held = self._progress[stamp.source] = _Progress(stamp.epoch, stamp.sequence, set())
             if stamp.epoch == held.epoch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.event import Micros, Stamp
 from schemas.finding import Mark
-from streams.watermark import Watermarks
+from streams.watermark import MOST_SOURCES, Watermarks
 
 
 def stamps(*sequences: int, epoch: int = 1, source: str = "/gw") -> list[Stamp]:
@@ -39,3 +39,11 @@ def test_it_survives_a_restart() -> None:
 
 def test_events_without_a_sequence_have_no_mark() -> None:
     assert Watermarks().advance(stamps(0, epoch=0)) == []
+
+
+def test_invented_sources_fill_no_memory() -> None:
+    marks = Watermarks()
+    for number in range(MOST_SOURCES + 10):
+        marks.advance(stamps(1, source=f"/gw-{number}"))
+    assert len(marks.all()) == MOST_SOURCES
+    assert marks.advance(stamps(2, source="/gw-0")) == [Mark("/gw-0", 1, 2)]
