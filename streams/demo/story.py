@@ -102,6 +102,7 @@ class Demo:
     async def _play(self, plant: Simulator) -> None:
         self._enter("watching", "The plant works. Three gateways publish over MQTT; the service watches.")
         if not await self._until(lambda: plant.plant.steps >= WATCH_STEPS):
+            self._enter("over", "The time is over before anything broke; give it more with --seconds.")
             return
         fault = plant.plant.draw(self.plot.kind, np.random.default_rng(self.plot.seed))
         plant.inject(fault)
