@@ -46,7 +46,7 @@ class Limits(msgspec.Struct, frozen=True):
     """
 
     message: int = 2 * 1024 * 1024
-    batch: int = 10_000
+    batch: int = 4_000
     depth: int = 16
     values: int = 50_000
 
