@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import shortest_path
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_DEVICES = 2000
+MOST_DEVICES = 3000
 """Distances between all pairs and an inverse are affordable up to here."""
 FAR = 64
 PAIR = 2
@@ -38,19 +40,9 @@ class Network:
 
 
 def all_hops(joined: NDArray[np.bool_]) -> Floats:
-    """Hops between all pairs, FAR where there is no way; breadth first from all at once."""
-    count = len(joined)
-    hops = np.full((count, count), float(FAR))
-    reached = np.eye(count, dtype=bool)
-    front = reached.copy()
-    links = joined.astype(np.float32)
-    for distance in range(FAR):
-        hops[front] = distance
-        reached |= front
-        front = (front.astype(np.float32) @ links > 0) & ~reached
-        if not front.any():
-            break
-    return hops
+    """Hops between all pairs, at most FAR, which is also said where there is no way."""
+    hops: Floats = shortest_path(csr_array(joined), directed=False, unweighted=True)
+    return np.minimum(hops, FAR)
 
 
 def _ends(joined: NDArray[np.bool_], degree: Ints) -> Ints:
