@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
@@ -11,7 +12,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.demo ## the virtual environment .venv with the service and the demo plant
-dev: $(VENV)/.dev ## the same with what tests and checks need (torch: a few GB)
+dev: $(VENV)/.dev $(PEERS)/.ready ## the same with what tests and checks need (torch: a few GB)
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..." >&2; exit 1; }
@@ -29,10 +30,15 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.demo
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(PEERS)/.ready: requirements/peers.txt | $(BIN)/uv
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PEERS)
+	@$(BIN)/uv pip install --quiet --python $(PEERS)/bin/python --require-hashes -r requirements/peers.txt
+	@touch $@
+
 demo: $(VENV)/.demo ## a plant breaks; watch the service find out where and act (DEMO_SECONDS=120)
 	@$(BIN)/openautoglm demo --seconds $(DEMO_SECONDS)
 
-test: $(VENV)/.dev ## all tests
+test: $(VENV)/.dev $(PEERS)/.ready ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.dev ## lint, types, import contracts, size limits
@@ -45,7 +51,7 @@ bench: $(VENV)/.dev ## measure each part beside its peer; JSON on stdout
 	@$(BIN)/python -m tests.bench
 
 clean: ## remove the virtual environment and all caches
-	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(PEERS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # For maintainers: pins anew from pyproject.toml.
