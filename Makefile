@@ -6,10 +6,10 @@ PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test check bench pins clean
+.PHONY: help setup dev demo services services-stop test check bench pins clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.demo ## the virtual environment .venv with the service and the demo plant
 dev: $(VENV)/.dev $(PEERS)/.ready ## the same with what tests and checks need (torch: a few GB)
@@ -37,6 +37,12 @@ $(PEERS)/.ready: requirements/peers.txt | $(BIN)/uv
 
 demo: $(VENV)/.demo ## a plant breaks; watch the service find out where and act (DEMO_SECONDS=120)
 	@$(BIN)/openautoglm demo --seconds $(DEMO_SECONDS)
+
+services: $(VENV)/.demo ## Kafka, Neo4j and Mosquitto on loopback, without containers (Java 17, Maven)
+	@$(BIN)/python -m deploy.local.services start
+
+services-stop: ## end what `make services` started
+	@$(BIN)/python -m deploy.local.services stop
 
 test: $(VENV)/.dev $(PEERS)/.ready ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -1,0 +1,56 @@
+"""The real broker and database for tests: started on free ports with their own folders, ended when the session ends.
+
+Without Java, Maven or Mosquitto their tests are skipped by name; where `OPENAUTOGLM_SERVICES=required` (CI), they fail instead.
+Tests that use a service belong to its group, so that one process of the test run starts it once:
+`pytestmark = pytest.mark.xdist_group("kafka")`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.local.services import Local, MissingError
+
+REQUIRED = os.environ.get("OPENAUTOGLM_SERVICES") == "required"
+
+
+def free_port(count: int = 1) -> int:
+    """The first of `count` adjacent ports that are free."""
+    while True:
+        with ExitStack() as stack:
+            first = stack.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                for offset in range(1, count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+def missing(reason: str) -> None:
+    """Something that a test needs is not here: skip it, or fail where all must be here."""
+    if REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def running(name: str, folder: Path) -> Iterator[Local]:
+    """A service of one's own, to be killed and started again at will."""
+    service = Local(name, folder, free_port(3))
+    try:
+        service.start()
+    except MissingError as error:
+        missing(str(error))
+    try:
+        yield service
+    finally:
+        service.stop()
