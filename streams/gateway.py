@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated
 
@@ -20,15 +20,11 @@ from schemas.event import Event, Micros, Stamp
 from schemas.finding import Invalid, Mark
 from streams.broker import Broker
 from streams.crashpoints import CrashPoint, CrashPoints
-from streams.mqtt import Address, Connection, Message, connections
+from streams.mqtt import Address, Connection, Message, connections, grouped
 from streams.outbox import Outbox, Refused
 from streams.topics import Topics, gateway_name
 
 logger = logging.getLogger(__name__)
-MOST_MESSAGES = 500
-"""Messages in one transaction, or"""
-MOST_BYTES = 1 << 22
-"""bytes."""
 FRAMES = 64
 """Frames forwarded at once."""
 PAUSE = 1.0
@@ -73,7 +69,7 @@ class Gateway:
 
     async def _intake(self, connection: Connection) -> None:
         try:
-            async for messages in _grouped(connection):
+            async for messages in grouped(connection):
                 await self.take(messages)
         except ConnectionError as error:
             logger.warning("MQTT connection lost: %s", error)
@@ -113,6 +109,10 @@ class Gateway:
         except ConnectionError:
             logger.debug("watermarks wait for the next connection")
 
+    def look(self) -> None:
+        """Somebody else has put something into the outbox."""
+        self._stored.set()
+
     # --- Hand-over -----------------------------------------------------------------------------------------------------
 
     async def _forward(self) -> None:
@@ -132,18 +132,6 @@ class Gateway:
             self._crash.reached(CrashPoint.LOGGED)
             await self._outbox.forwarded(frames[-1][0])
             self._crash.reached(CrashPoint.FORWARDED)
-
-
-async def _grouped(connection: Connection) -> AsyncIterator[list[Message]]:
-    """Messages as they come, all that are there already together."""
-    group: list[Message] = []
-    size = 0
-    async for message in connection.messages():
-        group.append(message)
-        size += len(message.payload)
-        if not connection.waiting() or len(group) >= MOST_MESSAGES or size >= MOST_BYTES:
-            yield group
-            group, size = [], 0
 
 
 class _Placed(msgspec.Struct):

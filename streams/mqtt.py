@@ -27,6 +27,10 @@ SHUTDOWN = 2.0
 QOS = 1
 IN_FLIGHT = 1000
 """Messages sent but not acknowledged; the client holds back more."""
+MOST_MESSAGES = 500
+"""Messages that are taken together, or"""
+MOST_BYTES = 1 << 22
+"""bytes."""
 AT_ONCE = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 """Or the kernel holds a small packet back until the one before is acknowledged, up to 40 ms."""
 
@@ -49,6 +53,31 @@ class Message:
     topic: str
     payload: bytes
     ack: Callable[[], object]
+    retained: bool = False
+
+
+@dataclass(frozen=True)
+class Will:
+    """What the broker publishes when it loses the client, at least once and retained."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the broker keeps of a client, and how many messages may wait here.
+
+    `clean`: nothing is kept over a connection. `most`: messages beyond it are let go of with a warning, for those who notice
+    that one is missing; None where the broker holds back what was not acknowledged.
+    """
+
+    clean: bool = False
+    most: int | None = None
+
+
+LASTING = Session()
+"""The broker keeps the subscriptions, and what was not acknowledged."""
 
 
 class Connection:
@@ -57,10 +86,10 @@ class Connection:
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """At least once: returns when the broker has it. Raises ConnectionError."""
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = QOS) -> None:
+        """At least once: returns when the broker has it; with `qos` 0, when it is on its way. Raises ConnectionError."""
         try:
-            await self._client.publish(topic, payload, qos=QOS, retain=retain)
+            await self._client.publish(topic, payload, qos=qos, retain=retain)
         except aiomqtt.MqttError as error:
             raise ConnectionError(str(error)) from error
         # asyncio.wait_for, which aiomqtt uses, loses a cancellation that meets the broker's answer (Python before 3.12).
@@ -74,7 +103,8 @@ class Connection:
         try:
             async for message in self._client.messages:
                 payload = message.payload if isinstance(message.payload, bytes) else b""
-                yield Message(str(message.topic), payload, partial(acknowledge, message.mid, message.qos))
+                acknowledgement = partial(acknowledge, message.mid, message.qos)
+                yield Message(str(message.topic), payload, acknowledgement, bool(message.retain))
         except aiomqtt.MqttError as error:
             raise ConnectionError(str(error)) from error
 
@@ -84,15 +114,19 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(address: Address, identifier: str, topics: Sequence[str] = ()) -> AsyncIterator[Connection]:
-    """A connection under a fixed name, whose session and subscriptions the broker keeps. Raises ConnectionError."""
+async def connect(
+    address: Address, identifier: str, topics: Sequence[str] = (), *, session: Session = LASTING, will: Will | None = None
+) -> AsyncIterator[Connection]:
+    """A connection under a fixed name. Raises ConnectionError."""
     client = aiomqtt.Client(
         address.host,
         address.port,
         username=address.username,
         password=address.password(),
         identifier=identifier,
-        clean_session=False,
+        clean_session=session.clean,
+        max_queued_incoming_messages=session.most,
+        will=None if will is None else aiomqtt.Will(will.topic, will.payload, qos=QOS, retain=True),
         tls_params=aiomqtt.TLSParameters() if address.tls else None,
         timeout=10,
         max_inflight_messages=IN_FLIGHT,
@@ -116,19 +150,38 @@ async def connect(address: Address, identifier: str, topics: Sequence[str] = ())
             yield Connection(client)
 
 
-async def connections(address: Address, identifier: str, topics: Sequence[str] = ()) -> AsyncIterator[Connection]:
-    """One connection after the other, for ever: when one is lost, the next."""
+async def connections(
+    address: Address,
+    identifier: str,
+    topics: Sequence[str] = (),
+    *,
+    session: Session = LASTING,
+    will: Callable[[], Will | None] = lambda: None,
+) -> AsyncIterator[Connection]:
+    """One connection after the other, for ever: when one is lost, the next. `will` is asked before each."""
     first, later = RECONNECT
     pause = first
     while True:
         try:
-            async with connect(address, identifier, topics) as connection:
+            async with connect(address, identifier, topics, session=session, will=will()) as connection:
                 pause = first
                 yield connection
         except ConnectionError as error:
             logger.warning("MQTT broker at %s:%d: %s; trying again", address.host, address.port, error)
         await asyncio.sleep(pause)
         pause = min(pause * 2, later)
+
+
+async def grouped(connection: Connection) -> AsyncIterator[list[Message]]:
+    """Messages as they come, all that are there already together. Raises ConnectionError."""
+    group: list[Message] = []
+    size = 0
+    async for message in connection.messages():
+        group.append(message)
+        size += len(message.payload)
+        if not connection.waiting() or len(group) >= MOST_MESSAGES or size >= MOST_BYTES:
+            yield group
+            group, size = [], 0
 
 
 class EmbeddedBroker:

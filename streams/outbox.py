@@ -62,10 +62,13 @@ class Outbox:
         rows = self._database.read(lambda connection: connection.execute("SELECT source, state FROM watermark").fetchall())
         self.watermarks = Watermarks.restored(rows)
 
-    async def store(self, events: Sequence[Event], refused: Sequence[Refused]) -> list[Mark]:
-        """Keep an intake, all or nothing; the sources' new watermarks. Durable when this returns."""
+    async def store(self, events: Sequence[Event], refused: Sequence[Refused], *, marked: bool = True) -> list[Mark]:
+        """Keep an intake, all or nothing; the sources' new watermarks. Durable when this returns.
+
+        `marked`: their senders keep what the watermark has not passed; those of whom nobody asks that have none.
+        """
         stamps = [event.stamp for event in events] + [letter.stamp for letter in refused if letter.stamp is not None]
-        marks = self.watermarks.advance(stamps)
+        marks = self.watermarks.advance(stamps) if marked else []
 
         def work(connection: sqlite3.Connection) -> None:
             if events:
