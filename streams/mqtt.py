@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -157,7 +157,7 @@ async def connections(
     *,
     session: Session = LASTING,
     will: Callable[[], Will | None] = lambda: None,
-) -> AsyncIterator[Connection]:
+) -> AsyncGenerator[Connection, None]:
     """One connection after the other, for ever: when one is lost, the next. `will` is asked before each."""
     first, later = RECONNECT
     pause = first

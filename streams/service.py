@@ -25,7 +25,8 @@ from streams.outbox import Outbox
 from streams.pipeline import Pipeline
 from streams.publisher import Publisher
 from streams.responder import Responder
-from streams.settings import Settings
+from streams.settings import Settings, SparkplugRole
+from streams.sparkplug import Manner, SparkplugHost
 from streams.topics import Topics
 from streams.windows import Lateness
 
@@ -42,6 +43,7 @@ class Parts:
     outbox: Outbox
     store: FindingStore
     gateway: Gateway
+    sparkplug: SparkplugHost | None
     analysis: Analysis
     responder: Responder
     publisher: Publisher
@@ -67,34 +69,23 @@ class Service:
         settings, folder = self._settings, Folder(self._settings.data)
         async with AsyncExitStack() as stack:
             stack.enter_context(folder.locked())
-            address = await self._address(stack)
+            address = await mqtt_address(settings, stack)
             parts = self._parts(stack, folder, address)
             parts.analysis.restore()
             parts.responder.recover(parts.analysis.pipeline.now)
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for name, part in (
                 ("gateway", parts.gateway),
+                ("sparkplug", parts.sparkplug),
                 ("analysis", parts.analysis),
                 ("publisher", parts.publisher),
                 ("responder", parts.responder),
             ):
+                if part is None:
+                    continue
                 task = tasks.create_task(part.run(), name=f"{settings.site}: {name}")
                 stack.callback(task.cancel)
             yield parts
-
-    async def _address(self, stack: AsyncExitStack) -> Address:
-        settings = self._settings
-        if settings.mqtt_host is not None:
-            secret = settings.mqtt_password
-            return Address(
-                settings.mqtt_host,
-                settings.mqtt_port,
-                username=settings.mqtt_username,
-                password=lambda: secret.get_secret_value() if secret else None,
-                tls=settings.mqtt_tls,
-            )
-        broker = await stack.enter_async_context(EmbeddedBroker(settings.mqtt_bind, settings.mqtt_port))
-        return Address(settings.mqtt_bind, broker.port)
 
     def _parts(self, stack: AsyncExitStack, folder: Folder, address: Address) -> Parts:
         settings, topics, crash = self._settings, Topics(self._settings.site), CrashPoints(self._settings.crash_at)
@@ -121,5 +112,24 @@ class Service:
             crash=crash,
         )
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
+        sparkplug = None
+        if settings.sparkplug_role is not SparkplugRole.OFF:
+            manner = Manner.of(settings)
+            sparkplug = SparkplugHost(manner, address=address, outbox=outbox, crash=crash, stored=gateway.look)
         publisher = Publisher(topics, address=address, store=store, found=analysis.found, crash=crash)
-        return Parts(address, topics, outbox, store, gateway, analysis, responder, publisher)
+        return Parts(address, topics, outbox, store, gateway, sparkplug, analysis, responder, publisher)
+
+
+async def mqtt_address(settings: Settings, stack: AsyncExitStack) -> Address:
+    """Of the broker that is set; without one, of an embedded broker that lives as long as the stack."""
+    if settings.mqtt_host is not None:
+        secret = settings.mqtt_password
+        return Address(
+            settings.mqtt_host,
+            settings.mqtt_port,
+            username=settings.mqtt_username,
+            password=lambda: secret.get_secret_value() if secret else None,
+            tls=settings.mqtt_tls,
+        )
+    broker = await stack.enter_async_context(EmbeddedBroker(settings.mqtt_bind, settings.mqtt_port))
+    return Address(settings.mqtt_bind, broker.port)

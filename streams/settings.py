@@ -6,6 +6,7 @@ folder, defaults. A wrong value is refused with the setting's name.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,18 @@ from pydantic_settings import (
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Site = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+SparkplugId = Annotated[str, Field(pattern=r"^[^+#/\x00]{1,128}$")]
+
+
+class SparkplugRole(StrEnum):
+    """What a Sparkplug host may publish: nothing; requests for rebirths; its STATE too, for which edge nodes may wait."""
+
+    OFF = "off"
+    PASSIVE = "passive"
+    ACTIVE = "active"
+    PRIMARY = "primary"
 
 
 class Settings(BaseSettings):
@@ -40,6 +53,20 @@ class Settings(BaseSettings):
     mqtt_username: str | None = None
     mqtt_password: SecretStr | None = None
     mqtt_tls: bool = Field(default=False, description="Talk TLS to the broker, trusting the system's authorities.")
+
+    sparkplug_role: SparkplugRole = Field(
+        default=SparkplugRole.OFF, description="Sparkplug host: off, passive (listens), active (asks for rebirths), primary."
+    )
+    sparkplug_host_id: SparkplugId | None = Field(
+        default=None, description="The host's name in its STATE topic; `openautoglm-` and the site without one."
+    )
+    sparkplug_groups: tuple[SparkplugId, ...] = Field(default=(), description="Groups to listen to; all without any.")
+    sparkplug_reorder_timeout: float = Field(
+        default=2, ge=0, description="Seconds that a missing message of an edge node is waited for."
+    )
+    sparkplug_rebirth_throttle: float = Field(
+        default=10, gt=0, description="Seconds at least between two requests for one edge node's rebirth."
+    )
 
     allowed_lateness: float = Field(
         default=0.2, ge=0, description="How late an event may come and still be scored, event time."

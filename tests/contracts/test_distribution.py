@@ -12,7 +12,7 @@ import openautoglm
 
 NAMES = ("openautoglm", "streams", "agents", "graph", "schemas")
 HEAVY = ("torch", "torch_geometric", "neo4j", "faust")
-EDGE = ("streams.gateway", "streams.outbox", "streams.broker", "streams.mqtt")
+EDGE = ("streams.gateway", "streams.outbox", "streams.broker", "streams.mqtt", "streams.sparkplug")
 
 
 @pytest.mark.parametrize("name", NAMES)
