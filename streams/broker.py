@@ -26,7 +26,15 @@ class Record(NamedTuple):
     value: bytes
 
 
-class Broker(Protocol):
+class Intake(Protocol):
+    """What a gateway hands its frames to."""
+
+    async def append(self, topic: str, values: Sequence[bytes]) -> object:
+        """Write frames of one site at the end, in order; they are durable when this returns. Raises ConnectionError."""
+        ...
+
+
+class Broker(Intake, Protocol):
     """A partitioned log; a topic here is one partition of it. Offsets grow by one with each record."""
 
     async def append(self, topic: str, values: Sequence[bytes]) -> int:

@@ -18,7 +18,7 @@ from schemas import bounds
 from schemas.decode import decode
 from schemas.event import Event, Micros, Stamp
 from schemas.finding import Invalid, Mark
-from streams.broker import Broker
+from streams.broker import Intake
 from streams.crashpoints import CrashPoint, CrashPoints
 from streams.mqtt import Address, Connection, Message, connections, grouped
 from streams.outbox import Outbox, Refused
@@ -36,7 +36,7 @@ LOOK = 1.0
 class Gateway:
     """One per site and service; `run` goes on until it is cancelled."""
 
-    def __init__(self, topics: Topics, *, address: Address, outbox: Outbox, log: Broker, crash: CrashPoints) -> None:
+    def __init__(self, topics: Topics, *, address: Address, outbox: Outbox, log: Intake, crash: CrashPoints) -> None:
         self._topics = topics
         self._address = address
         self._outbox = outbox

@@ -18,7 +18,10 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from streams.cluster import Mechanism, Protocol
+
 Port = Annotated[int, Field(ge=0, le=65535)]
+Prefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Site = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -76,6 +79,23 @@ class Settings(BaseSettings):
     checkpoint_every: float = Field(default=5, ge=0, description="Seconds between checkpoints while events come.")
     keep_records: int = Field(default=100_000, ge=0, description="Records of the log that are kept for replay.")
     webhooks: dict[str, str] = Field(default={}, description="Names of webhooks that runbooks may use, and their addresses.")
+
+    kafka_servers: str | None = Field(default=None, description="Kafka's bootstrap servers, `host:port,...`.")
+    kafka_prefix: Prefix = Field(default="openautoglm", description="First part of the topics' names.")
+    kafka_partitions: int = Field(default=12, ge=1, description="Partitions of topics that are made; bounds the workers.")
+    kafka_replication: int = Field(default=1, ge=1, description="Replicas of topics that are made; 3 on a real cluster.")
+    kafka_retention: float = Field(default=604_800, gt=0, description="How long Kafka keeps events and findings.")
+    kafka_protocol: Protocol = Field(default=Protocol.PLAINTEXT, description="Encryption and authentication.")
+    kafka_mechanism: Mechanism = Field(default=Mechanism.SCRAM_SHA_512, description="How the password is proven.")
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_authorities: Path | None = Field(default=None, description="PEM file of who may sign; the system's without it.")
+    worker_identity: str | None = Field(
+        default=None, description="A name that no other worker has; one that is soon back under it keeps its partitions."
+    )
+    stalled_after: float = Field(
+        default=120, gt=0, description="A worker that takes in nothing for so long, though there is, ends."
+    )
 
     crash_at: str | None = Field(default=None, description="For tests alone: die at this point.")
 

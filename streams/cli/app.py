@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from streams.cli import deadletters, inspection, operation, recordings, schema
+from streams.cli import cluster, deadletters, inspection, operation, recordings, schema
 
 VARIADIC = "--events"
 
@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     operation.serve,
+    cluster.gateway,
+    cluster.worker,
     operation.demo,
     operation.simulate,
     operation.doctor,

@@ -81,12 +81,13 @@ def serve(
     try:
         until_told(Service(settings).run())
     except* (InUseError, RuleFileError, ValueError) as group:
-        fail(_first(group), Exit.USAGE)
+        fail(first_of(group), Exit.USAGE)
     except* (ModelError, DamagedError, SnapshotError, OSError) as group:
-        fail(_first(group), Exit.UNREADABLE)
+        fail(first_of(group), Exit.UNREADABLE)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> str:
+def first_of(group: BaseExceptionGroup[BaseException]) -> str:
+    """What went wrong first, in words."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("openautoglm", "streams", "agents", "graph", "schemas")
 DRIVERS = {
+    "aiokafka": {"streams/kafka.py"},
+    "faust": {"streams/worker.py"},
     "aiomqtt": {"streams/mqtt.py"},
     "amqtt": {"streams/mqtt.py"},
     "httpx": {"streams/outlets.py"},

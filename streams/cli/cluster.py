@@ -1,0 +1,60 @@
+"""`gateway`, `worker`: the service on Kafka, as many workers as there are partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agents.rulefile import RuleFileError
+from graph.detection import ModelError
+from streams.cli.operation import first_of, settings_of, until_told
+from streams.cli.terminal import Exit, fail, log_to_stderr
+from streams.cluster import ClusterError
+from streams.folder import InUseError
+from streams.pipeline import SnapshotError
+
+Servers = Annotated[str | None, typer.Option(help="Kafka's bootstrap servers, host:port,...")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v")]
+
+
+def gateway(
+    data: Annotated[Path | None, typer.Option(help="Data folder: what Kafka has not taken yet.")] = None,
+    site: Annotated[str | None, typer.Option(help="Name of the plant.")] = None,
+    mqtt_host: Annotated[str | None, typer.Option(help="Broker to use; without it an embedded one is started.")] = None,
+    mqtt_port: Annotated[int | None, typer.Option(help="The broker's port.")] = None,
+    kafka_servers: Servers = None,
+    verbose: Verbose = False,
+) -> None:
+    """Carry one site's events from MQTT to Kafka, and its findings back, until Ctrl-C."""
+    from streams.distributed import run_gateway  # noqa: PLC0415 - only who uses Kafka needs its packages
+
+    log_to_stderr(verbose=verbose)
+    settings = settings_of(data=data, site=site, mqtt_host=mqtt_host, mqtt_port=mqtt_port, kafka_servers=kafka_servers)
+    _run(run_gateway(settings))
+
+
+def worker(
+    model: Annotated[Path | None, typer.Option(help="Folder of a trained model, or of one folder for each site.")] = None,
+    runbook: Annotated[Path | None, typer.Option(help="Runbook file.")] = None,
+    kafka_servers: Servers = None,
+    identity: Annotated[str | None, typer.Option(help="A name that no other worker has; survives a restart.")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Analyse the sites of some of the partitions, until Ctrl-C. Start more of them to share the work."""
+    from streams.distributed import run_worker  # noqa: PLC0415 - as above
+
+    log_to_stderr(verbose=verbose)
+    settings = settings_of(model=model, runbook=runbook, kafka_servers=kafka_servers, worker_identity=identity)
+    _run(run_worker(settings))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        until_told(work)
+    except* (ClusterError, InUseError, RuleFileError, ValueError) as group:
+        fail(first_of(group), Exit.USAGE)
+    except* (ModelError, SnapshotError, OSError) as group:
+        fail(first_of(group), Exit.UNREADABLE)

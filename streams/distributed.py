@@ -1,0 +1,122 @@
+"""The composition roots of what runs on Kafka: the gateway beside the plant, and the workers of the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, closing
+
+from agents.runbook import Runbook
+from graph.detection import Model, load
+from streams.cluster import Cluster, ClusterError, Names
+from streams.crashpoints import CrashPoints
+from streams.findings import FindingStore
+from streams.folder import Folder
+from streams.gateway import Gateway
+from streams.kafka import KafkaLog, prepare, when_there
+from streams.outbox import Outbox
+from streams.pipeline import Pipeline
+from streams.publisher import Publisher
+from streams.relay import Relay
+from streams.service import mqtt_address
+from streams.settings import Settings
+from streams.shards import Shards
+from streams.topics import Topics
+from streams.windows import Lateness
+from streams.worker import Worker
+
+logger = logging.getLogger(__name__)
+SECOND = 1_000_000
+
+
+def cluster_of(settings: Settings) -> Cluster:
+    """Raises ClusterError."""
+    if settings.kafka_servers is None:
+        raise ClusterError("setting kafka_servers: where is Kafka? For example 127.0.0.1:9092")
+    secret = settings.kafka_password
+    return Cluster(
+        servers=settings.kafka_servers,
+        protocol=settings.kafka_protocol,
+        mechanism=settings.kafka_mechanism,
+        username=settings.kafka_username,
+        password=lambda: secret.get_secret_value() if secret else None,
+        authorities=settings.kafka_authorities,
+    )
+
+
+async def prepared(settings: Settings, cluster: Cluster, names: Names) -> int:
+    """Wait for the cluster and make the topics; how many partitions they have. Raises ClusterError."""
+    partitions = await when_there(
+        lambda: prepare(
+            cluster,
+            names,
+            partitions=settings.kafka_partitions,
+            replication=settings.kafka_replication,
+            retention=settings.kafka_retention,
+        )
+    )
+    logger.info("Kafka at %s: topics %s.* with %d partitions", cluster.servers, names.prefix, partitions)
+    return partitions
+
+
+class Pipelines:
+    """Makes the pipelines of sites; a trained model is that of the site's own folder, or else of the folder itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._models: dict[str, Model] = {}
+
+    def __call__(self, site: str) -> Pipeline:
+        settings = self._settings
+        return Pipeline(
+            site,
+            model=self._model(site),
+            lateness=Lateness(allowed=int(settings.allowed_lateness * SECOND), idle=int(settings.idle_source * SECOND)),
+            horizon=int(settings.horizon * SECOND),
+            runbook=Runbook.load(settings.runbook, site=site) if settings.runbook else None,
+        )
+
+    def _model(self, site: str) -> Model | None:
+        folder = self._settings.model
+        if folder is None:
+            return None
+        own = folder / site
+        key = site if own.is_dir() else ""
+        if key not in self._models:
+            self._models[key] = load(own if key else folder)
+        return self._models[key]
+
+
+async def run_worker(settings: Settings) -> None:
+    """Until cancelled. Raises ClusterError, DamagedStateError, SnapshotError, StalledError."""
+    cluster, names = cluster_of(settings), Names(settings.kafka_prefix)
+    await prepared(settings, cluster, names)
+    shards = Shards(
+        cluster,
+        names,
+        pipeline_of=Pipelines(settings),
+        every=settings.checkpoint_every,
+        crash=CrashPoints(settings.crash_at),
+    )
+    worker = Worker(cluster, names, shards, identity=settings.worker_identity, stalled_after=settings.stalled_after)
+    await worker.run()
+
+
+async def run_gateway(settings: Settings) -> None:
+    """Until cancelled. Raises InUseError, ClusterError."""
+    cluster, names = cluster_of(settings), Names(settings.kafka_prefix)
+    folder, topics, crash = Folder(settings.data), Topics(settings.site), CrashPoints(settings.crash_at)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder.locked())
+        address = await mqtt_address(settings, stack)
+        outbox = stack.enter_context(closing(Outbox(folder.outbox)))
+        store = stack.enter_context(closing(FindingStore(folder.findings)))
+        log = KafkaLog(cluster, names)
+        stack.push_async_callback(log.close)
+        gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
+        relay = Relay(settings.site, cluster=cluster, names=names, store=store)
+        publisher = Publisher(topics, address=address, store=store, found=relay.found, crash=crash)
+        logger.info("site %s: MQTT on %s:%d to Kafka at %s", settings.site, address.host, address.port, cluster.servers)
+        async with asyncio.TaskGroup() as tasks:
+            for name, part in (("gateway", gateway), ("relay", relay), ("publisher", publisher)):
+                tasks.create_task(part.run(), name=f"{settings.site}: {name}")

@@ -1,0 +1,315 @@
+"""One partition of the events topic and the sites in it: what a worker holds, hands over, and takes over.
+
+In the order that makes it safe: 1. a bulk of records is decoded; 2. each site's pipeline takes its events in; 3. what was
+found, what was refused, and how much of both has been told by now go out in one transaction; 4. from time to time the snapshots
+are written, each with the position from which its site goes on; 5. last, the position of the partition is committed. A crash
+anywhere repeats from the snapshots, and the repeat makes the same findings under the same numbers, so those that were told are
+not told again. Fed by the worker; knows nothing of how records are fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from schemas.action import Action
+from schemas.binding import BindingError, Header, message
+from schemas.decode import Decoded, decode, decode_lines, shown
+from schemas.event import Event
+from schemas.finding import Alert, Fault, Invalid
+from streams.analysis import made_to_stay
+from streams.cluster import KINDS, Names
+from streams.crashpoints import CrashPoint, CrashPoints
+from streams.kafka import Note, Partition, Writer
+from streams.pipeline import Pipeline, Reaction
+from streams.statetopic import MANIFEST, TOLD, joined, sites, split
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+REFUSED = "deadletters"
+SAVING_SHARE = 10
+"""Snapshots take at most one part in so many of the time."""
+
+
+class Fetched(Protocol):
+    """A record as the driver gives it."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+
+
+class DeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An input that was refused: which record held it, where in it, and why."""
+
+    partition: int
+    record_offset: int
+    offset: int
+    reason: str
+    pointer: str
+    raw: str
+
+
+class Read(NamedTuple):
+    """The events of one site from a run of records, or what was refused of them."""
+
+    site: str
+    events: list[Event]
+    refused: list[DeadRecord]
+
+
+@dataclass
+class Site:
+    """A pipeline, how far it has come, and what it has found so far: `made` by itself, `told` to subscribers."""
+
+    pipeline: Pipeline
+    position: int = 0
+    made: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    told: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    chunks: int = 0
+    unsaved: int | None = None
+    """The first record that no snapshot knows."""
+
+    def new(self, reaction: Reaction) -> Iterator[tuple[str, int, bytes]]:
+        """Findings that were not told yet, with their kinds and numbers."""
+        found: tuple[Sequence[Alert | Fault | Action], ...] = (
+            reaction.alerts,
+            [state.finding() for state in reaction.faults],
+            reaction.actions,
+        )
+        for kind, findings in zip(KINDS, found, strict=True):
+            for finding in findings:
+                self.made[kind] += 1
+                if self.made[kind] > self.told[kind]:
+                    yield kind, self.made[kind], msgspec.json.encode(finding)
+
+
+class Shard:
+    """`pipeline_of` makes the pipeline of a site that is new here; `executor` is the one thread that touches pipelines."""
+
+    def __init__(
+        self,
+        partition: Partition,
+        *,
+        names: Names,
+        writer: Writer,
+        pipeline_of: Callable[[str], Pipeline],
+        executor: Executor,
+        every: float,
+        crash: CrashPoints,
+    ) -> None:
+        self.partition = partition
+        self.sites: dict[str, Site] = {}
+        self.next: int | None = None
+        """The first record that was not taken yet; None before the first."""
+        self.invalid = 0
+        self._refused_before = 0
+        self._names = names
+        self._writer = writer
+        self._pipeline_of = pipeline_of
+        self._executor = executor
+        self._every = every
+        self._crash = crash
+        self._saved = time.monotonic()
+        self._pause = every
+
+    # --- Take over and hand over ---------------------------------------------------------------------------------------
+
+    async def restore(self, held: Mapping[str, bytes]) -> None:
+        """Go on from what the state topic holds. Raises DamagedStateError, SnapshotError."""
+        for name in sites(held):
+            site = Site(self._pipeline_of(name))
+            if f"{name}/{TOLD}" in held:
+                site.told |= msgspec.json.decode(held[f"{name}/{TOLD}"], type=dict[str, int])
+            found = joined(name, held)
+            if found is not None:
+                manifest, snapshot = found
+                await self._in_model_thread(partial(_restored, site.pipeline, snapshot))
+                site.position, site.made, site.chunks = manifest.offset, dict(manifest.made), manifest.chunks
+            self.sites[name] = site
+        if REFUSED in held:
+            self._refused_before, self.invalid = msgspec.json.decode(held[REFUSED], type=tuple[int, int])
+
+    async def renew(self) -> None:
+        """Make sure that no other worker had this partition in between. Raises FencedError, ConnectionError."""
+        await self._writer.write([self._refused_note()])
+
+    @property
+    def committable(self) -> int | None:
+        """All records before this one are in snapshots, or were of no site; None if nothing was taken yet."""
+        return min((site.unsaved for site in self.sites.values() if site.unsaved is not None), default=self.next)
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+    # --- Take in -------------------------------------------------------------------------------------------------------
+
+    async def take(self, records: Sequence[Fetched]) -> None:
+        """Take in records, in their order, and tell what they give rise to.
+
+        Raises FencedError or ConnectionError; the shard is of no use then, and is to be taken over anew.
+        """
+        notes: list[Note] = []
+        refused: list[DeadRecord] = []
+        for name, part in self._by_site(records).items():
+            read = await self._in_model_thread(partial(read_records, self.partition, name, part))
+            refused += read.refused
+            if name:
+                notes += await self._react(read, part)
+        notes += self._dead(refused)
+        self._crash.reached(CrashPoint.PROCESSED)
+        if notes:
+            await self._writer.write(notes)
+            self._crash.reached(CrashPoint.FINDINGS_SAVED)
+        self.next = records[-1].offset + 1
+
+    def _by_site(self, records: Sequence[Fetched]) -> dict[str, list[Fetched]]:
+        """Those that a site does not know yet; order matters within a site alone. Empty: of no site."""
+        parts: dict[str, list[Fetched]] = {}
+        for record in records:
+            name = site_of(record.key)
+            site = self.sites.get(name)
+            if site is None or record.offset >= site.position:
+                parts.setdefault(name, []).append(record)
+        return parts
+
+    async def _react(self, read: Read, part: Sequence[Fetched]) -> list[Note]:
+        """What is to be told of one site: its new findings, and how many it has told with them."""
+        site = self.sites.get(read.site)
+        if site is None:
+            site = self.sites[read.site] = Site(self._pipeline_of(read.site))
+        reaction = await self._in_model_thread(partial(site.pipeline, read.events))
+        site.position = part[-1].offset + 1
+        if site.unsaved is None:
+            site.unsaved = part[0].offset
+        notes = [self._finding(read.site, *found) for found in site.new(reaction)]
+        if notes:
+            site.told = dict(site.made)
+            notes.append(Note(self._names.state, f"{read.site}/{TOLD}", msgspec.json.encode(site.told)))
+        return notes
+
+    def _finding(self, site: str, kind: str, number: int, body: bytes) -> Note:
+        headers = (("content-type", b"application/json"), ("number", str(number).encode()))
+        return Note(self._names.findings(kind), site, body, headers)
+
+    def _dead(self, refused: Iterable[DeadRecord]) -> list[Note]:
+        fresh = sorted((dead for dead in refused if dead.record_offset >= self._refused_before), key=_place)
+        if not fresh:
+            return []
+        self.invalid += len(fresh)
+        self._refused_before = fresh[-1].record_offset + 1
+        notes = [Note(self._names.deadletters, str(dead.partition), msgspec.json.encode(dead)) for dead in fresh]
+        return [*notes, self._refused_note()]
+
+    def _refused_note(self) -> Note:
+        return Note(self._names.state, REFUSED, msgspec.json.encode((self._refused_before, self.invalid)))
+
+    # --- Save ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for snapshots, and there is something new."""
+        return time.monotonic() - self._saved >= self._pause and any(site.unsaved is not None for site in self.sites.values())
+
+    async def save(self) -> None:
+        """Write the snapshots of all sites that went on. Raises FencedError, ConnectionError."""
+        began = time.monotonic()
+        for name, site in self.sites.items():
+            if site.unsaved is not None:
+                await self._save(name, site)
+        self._crash.reached(CrashPoint.CHECKPOINT_SAVED)
+        self._saved = time.monotonic()
+        self._pause = max(self._every, SAVING_SHARE * (self._saved - began))
+
+    async def _save(self, name: str, site: Site) -> None:
+        snapshot = await self._in_model_thread(site.pipeline.snapshot)
+        parts = split(name, snapshot, offset=site.position, made=site.made, before=site.chunks)
+        notes = [Note(self._names.state, key, value) for key, value in parts]
+        self._crash.reached(CrashPoint.CHECKPOINT_WRITTEN)
+        await self._writer.write(notes)
+        site.chunks = sum(1 for note in notes if note.value is not None and not note.key.endswith(f"/{MANIFEST}"))
+        site.unsaved = None
+
+    async def _in_model_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _restored(pipeline: Pipeline, snapshot: bytes) -> None:
+    with made_to_stay():
+        pipeline.restore(snapshot)
+
+
+# --- Records to events -----------------------------------------------------------------------------------------------------
+
+
+def site_of(key: bytes | None) -> str:
+    """A record's key, if it can be the name of a site; empty if not."""
+    name = (key or b"").decode(errors="replace")
+    return name if SITE.fullmatch(name) else ""
+
+
+def read_records(partition: Partition, site: str, records: Sequence[Fetched]) -> Read:
+    """Decode records of one site. Single events are read in bulk, which is several times as fast."""
+    read = Read(site, [], [])
+    singles: list[tuple[int, bytes]] = []
+    for record in records:
+        try:
+            text = _text(site, record)
+        except BindingError as error:
+            invalid = Invalid(offset=0, reason=str(error), pointer="", raw=shown(record.value or b""))
+            read.refused.append(_dead(partition, record.offset, invalid))
+            continue
+        if text[:1] == b"{":
+            singles.append((record.offset, text))
+            continue
+        _singles(read, partition, singles)
+        singles = []
+        _keep(read, partition, decode(text), [record.offset])
+    _singles(read, partition, singles)
+    return read
+
+
+def _text(site: str, record: Fetched) -> bytes:
+    if not site:
+        raise BindingError("the key is no name of a site (letters, digits, '_', '.', '-'; at most 64)")
+    return message(record.headers, record.value)
+
+
+def _singles(read: Read, partition: Partition, singles: Sequence[tuple[int, bytes]]) -> None:
+    if singles:
+        _keep(read, partition, decode_lines([text for _, text in singles]), [offset for offset, _ in singles])
+
+
+def _keep(read: Read, partition: Partition, decoded: Decoded, offsets: Sequence[int]) -> None:
+    """`offsets`: of the record of each line, or of the one record that held the batch."""
+    read.events.extend(decoded.events)
+    for invalid in decoded.invalid:
+        whole = len(offsets) == 1
+        place = invalid if whole else msgspec.structs.replace(invalid, offset=0)
+        read.refused.append(_dead(partition, offsets[0 if whole else invalid.offset], place))
+
+
+def _dead(partition: Partition, offset: int, invalid: Invalid) -> DeadRecord:
+    return DeadRecord(
+        partition=partition,
+        record_offset=offset,
+        offset=invalid.offset,
+        reason=invalid.reason,
+        pointer=invalid.pointer,
+        raw=invalid.raw,
+    )
+
+
+def _place(dead: DeadRecord) -> tuple[int, int]:
+    return dead.record_offset, dead.offset

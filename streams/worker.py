@@ -1,0 +1,186 @@
+"""A worker of the cluster: Faust for membership of the group, assignment and commits; `Shards` for everything else.
+
+The only file that knows Faust, and a thin one, so that a plain consumer can take its place. Faust hands over one record at a
+time through queues of its own, which costs 80 microseconds each (ADR 8); here the fetches of its consumer go to the shards as
+they are. No table, no stream, no agent holds anything: positions are committed after findings and snapshots are in the cluster,
+and by that alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import faust
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.transport.drivers import aiokafka as driver
+from faust.types.auth import AuthProtocol
+from faust.types.tuples import TP
+
+from streams.cluster import Cluster, Names
+from streams.kafka import Partition
+from streams.shards import Shards
+
+logger = logging.getLogger(__name__)
+POLL = 0.5
+"""Seconds that a fetch waits for records; a snapshot is late by so much at most."""
+RECORDS = 2_000
+"""In one fetch, of all partitions together."""
+SESSION = 15.0
+"""Seconds after which the partitions of a worker that is silent go to others."""
+HEARTBEAT = 1.5
+
+
+class StalledError(Exception):
+    """There are records, and none is taken in: the process is alive but stuck, and better started anew."""
+
+
+class _Consumer(driver.Consumer):
+    """Hands over whole fetches instead of single messages."""
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        while not (self.should_stop or fetcher.should_stop):
+            await cast("_App", self.app).work(self)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust looks at streams, of which there are none; the watchdog looks at positions."""
+
+    async def fetch(self) -> Mapping[TP, list[Any]]:
+        records, _ = await self._wait_next_records(POLL)
+        return records or {}
+
+    async def commit_positions(self, positions: Mapping[TP, int]) -> None:
+        await self._commit(positions)
+
+    async def seek_to_committed_of(self, tps: Iterable[TP]) -> None:
+        """Fetch these from their committed position again."""
+        for tp in tps:
+            committed = await self._thread.call_thread(self._thread._ensure_consumer().committed, tp)  # noqa: SLF001
+            await self.seek(tp, committed or 0)
+
+    def lag(self, tp: TP) -> int:
+        """Records of a partition that are not fetched yet."""
+        assignment = self._thread._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001
+        state = assignment.state_value(tp) if assignment and tp in self.assignment() else None
+        if state is None or state.highwater is None or not state.has_valid_position:
+            return 0
+        return int(state.highwater - state.position)
+
+
+class _Transport(driver.Transport):
+    Consumer = _Consumer
+
+
+class _App(faust.App):
+    """Faust's application, with the shards in the place of streams."""
+
+    shards: Shards
+    topic_name: str
+    stalled_after: float
+
+    def _new_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_consumer, self)
+
+    def attach(self, shards: Shards, topic: str, stalled_after: float) -> None:
+        self.shards = shards
+        self.topic_name = topic
+        self.stalled_after = stalled_after
+        self.topics.add(self.topic(topic, key_type=bytes, value_type=bytes))
+        assigned, revoked = cast("Any", self._assigned), cast("Any", self._revoked)
+        self.on_partitions_assigned.connect(assigned)
+        self.on_partitions_revoked.connect(revoked)
+
+    async def _assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
+        await self.shards.assigned(Partition(tp.partition) for tp in assigned if tp.topic == self.topic_name)
+
+    async def _revoked(self, _: Any, revoked: set[TP], **__: Any) -> None:
+        del revoked  # the group gives all of them out anew
+        await self._commit_positions(await self.shards.revoked())
+
+    async def work(self, consumer: _Consumer) -> None:
+        """One turn: fetch, take in, save what is due, commit what is safe."""
+        before = self.shards.rebalances
+        records = await consumer.fetch()
+        if self.shards.rebalances != before:
+            return
+        for tp, part in records.items():
+            await self.shards.take(Partition(tp.partition), part)
+        await self._commit_positions(await self.shards.save())
+        await consumer.seek_to_committed_of(self._places(await self.shards.reclaim()))
+        self._watch(consumer)
+
+    def _watch(self, consumer: _Consumer) -> None:
+        waiting = sum(consumer.lag(tp) for tp in self._places(self.shards.held))
+        if not waiting:
+            self.shards.progress = time.monotonic()
+        elif time.monotonic() - self.shards.progress > self.stalled_after:
+            raise StalledError(f"{waiting} records wait, and none was taken in for {self.stalled_after:.0f} s")
+
+    async def _commit_positions(self, positions: Mapping[Partition, int]) -> None:
+        if positions:
+            await cast("_Consumer", self.consumer).commit_positions(
+                {TP(self.topic_name, number): at for number, at in positions.items()}
+            )
+
+    def _places(self, partitions: Iterable[Partition]) -> list[TP]:
+        return [TP(self.topic_name, partition) for partition in partitions]
+
+
+class Worker:
+    """One process of the group `names.prefix`. `identity`: a fixed name keeps its partitions over a quick restart."""
+
+    def __init__(self, cluster: Cluster, names: Names, shards: Shards, *, identity: str | None, stalled_after: float) -> None:
+        self._shards = shards
+        self._app = _App(
+            f"{names.prefix}-workers",
+            broker=[f"kafka://{server.strip()}" for server in cluster.servers.split(",")],
+            broker_credentials=_credentials(cluster),
+            consumer_group_instance_id=identity,
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=8 << 20,
+            broker_max_poll_records=RECORDS,
+            broker_session_timeout=SESSION,
+            broker_heartbeat_interval=HEARTBEAT,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            web_enabled=False,
+            store="memory://",
+            table_standby_replicas=0,
+            autodiscover=False,
+            stream_wait_empty=False,
+        )
+        self._app.attach(shards, names.events, stalled_after)
+
+    async def run(self) -> None:
+        """Until cancelled; the snapshots are written then. Raises whatever stopped it."""
+        await self._app.start()
+        try:
+            await self._ended()
+        finally:
+            await self._put_away()
+
+    async def _ended(self) -> None:
+        """Faust keeps the reason of a crash to itself."""
+        while not self._app.should_stop:  # noqa: ASYNC110 - Faust has no event for it
+            await asyncio.sleep(0.2)
+        raise self._app.crash_reason or ConnectionError("the worker's consumer ended")
+
+    async def _put_away(self) -> None:
+        if not self._app.crashed:
+            await self._app._commit_positions(await self._shards.revoked())  # noqa: SLF001 - same file
+        await self._app.stop()
+        await self._shards.close()
+
+
+def _credentials(cluster: Cluster) -> SASLCredentials | SSLCredentials | None:
+    context = cluster.tls()
+    if cluster.username is not None:
+        sasl = SASLCredentials(
+            username=cluster.username, password=cluster.password(), ssl_context=context, mechanism=str(cluster.mechanism)
+        )
+        sasl.protocol = AuthProtocol.SASL_SSL if context else AuthProtocol.SASL_PLAINTEXT
+        return sasl
+    return SSLCredentials(context) if context else None
