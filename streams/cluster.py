@@ -49,6 +49,12 @@ class Cluster:
     def encrypted(self) -> bool:
         return self.protocol in (Protocol.SSL, Protocol.SASL_SSL)
 
+    @property
+    def settings(self) -> str:
+        """The settings that decide whether a connection comes about."""
+        secured = ", kafka_protocol, kafka_authorities" if self.encrypted else ""
+        return "kafka_servers" + secured + (", kafka_username, kafka_password, kafka_mechanism" if self.username else "")
+
     def tls(self) -> ssl.SSLContext | None:
         """Trusts the authorities of a file, or the system's. Raises ClusterError."""
         if not self.encrypted:

@@ -65,10 +65,10 @@ async def prepare(cluster: Cluster, names: Names, *, partitions: int, replicatio
     `retention`: seconds for which events and findings are kept.
     """
     admin = AIOKafkaAdminClient(**cluster.options())
-    async with _bounded(cluster, "kafka_servers"):
+    async with _bounded(cluster):
         await admin.start()
     try:
-        async with _bounded(cluster, "kafka_servers"):
+        async with _bounded(cluster):
             answer = await admin.create_topics(_new_topics(names, partitions, replication, retention))
             for topic, code, text in answer.topic_errors:
                 if code not in (0, _EXISTS):
@@ -97,17 +97,16 @@ async def _same_partitions(admin: AIOKafkaAdminClient, names: Names) -> int:
 
 
 @asynccontextmanager
-async def _bounded(cluster: Cluster, setting: str) -> AsyncIterator[None]:
+async def _bounded(cluster: Cluster) -> AsyncIterator[None]:
     """Errors of the driver as ConnectionError, and an end to waiting."""
     try:
         async with asyncio.timeout(TIMEOUT):
             yield
     except TimeoutError as error:
-        raise ConnectionError(f"Kafka at {cluster.servers} does not answer (setting {setting})") from error
+        raise ConnectionError(f"Kafka at {cluster.servers} does not answer (setting kafka_servers)") from error
     except KafkaError as error:
-        refused = "Authentication" in type(error).__name__ or "Sasl" in type(error).__name__
-        named = "kafka_username, kafka_password, kafka_mechanism" if refused else setting
-        raise ConnectionError(f"Kafka at {cluster.servers}: {error} (setting {named})") from error
+        # The driver says that it could not connect, and only its log says that it was refused: name all that may be wrong.
+        raise ConnectionError(f"Kafka at {cluster.servers}: {error} (settings {cluster.settings})") from error
 
 
 async def when_there(attempt: Callable[[], Awaitable[Result]]) -> Result:
@@ -135,7 +134,7 @@ class KafkaLog:
 
     async def append(self, topic: str, values: Sequence[bytes]) -> None:
         """Durable on all replicas when this returns. Raises ConnectionError; some may be there then, and come again."""
-        async with _bounded(self._cluster, "kafka_servers"):
+        async with _bounded(self._cluster):
             producer = await self._started()
             batches = [batch for value in values for batch in batches_of(unpack(value))]
             sent = [
@@ -160,7 +159,7 @@ class KafkaLog:
     async def close(self) -> None:
         if self._producer is not None:
             with suppress(ConnectionError):
-                async with _bounded(self._cluster, "kafka_servers"):
+                async with _bounded(self._cluster):
                     await self._producer.stop()
 
 
@@ -227,7 +226,7 @@ class Writer:
     @asynccontextmanager
     async def _exchange(self) -> AsyncIterator[None]:
         try:
-            async with _bounded(self._cluster, "kafka_servers"):
+            async with _bounded(self._cluster):
                 yield
         except ConnectionError as error:
             if isinstance(error.__cause__, ProducerFenced):
@@ -253,16 +252,16 @@ async def newest(cluster: Cluster, topic: str, partition: Partition) -> Mapping[
     )
     held: dict[str, bytes] = {}
     place = TopicPartition(topic, partition)
-    async with _bounded(cluster, "kafka_servers"):
+    async with _bounded(cluster):
         await consumer.start()
     try:
-        async with _bounded(cluster, "kafka_servers"):
+        async with _bounded(cluster):
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
             end = (await consumer.end_offsets([place]))[place]
         at = 0
         while at < end:
-            async with _bounded(cluster, "kafka_servers"):
+            async with _bounded(cluster):
                 records = await consumer.getmany(place, timeout_ms=1000)
                 at = await consumer.position(place)
             for record in records.get(place, ()):
@@ -302,15 +301,15 @@ async def follow(cluster: Cluster, topics: Sequence[str], *, group: str) -> Asyn
         enable_auto_commit=False,
     )
     try:
-        async with _bounded(cluster, "kafka_servers"):
+        async with _bounded(cluster):
             await consumer.start()
         while True:
-            async with _bounded(cluster, "kafka_servers"):
+            async with _bounded(cluster):
                 fetched = await consumer.getmany(timeout_ms=1000)
             bulk = [_found(record) for records in fetched.values() for record in records]
             if bulk:
                 yield bulk
-                async with _bounded(cluster, "kafka_servers"):
+                async with _bounded(cluster):
                     await consumer.commit()
     finally:
         with suppress(KafkaError):

@@ -29,7 +29,7 @@ from schemas.finding import Alert, Fault, Invalid
 from streams.analysis import made_to_stay
 from streams.cluster import KINDS, Names
 from streams.crashpoints import CrashPoint, CrashPoints
-from streams.kafka import Note, Partition, Writer
+from streams.kafka import Note, Partition
 from streams.pipeline import Pipeline, Reaction
 from streams.statetopic import MANIFEST, TOLD, joined, sites, split
 
@@ -44,10 +44,24 @@ SAVING_SHARE = 10
 class Fetched(Protocol):
     """A record as the driver gives it."""
 
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header]
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[Header]: ...
+
+
+class Transactions(Protocol):
+    """Where a shard writes: all of the notes, or none."""
+
+    async def write(self, notes: Iterable[Note]) -> None:
+        """Raises FencedError, ConnectionError."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class DeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -103,7 +117,7 @@ class Shard:
         partition: Partition,
         *,
         names: Names,
-        writer: Writer,
+        writer: Transactions,
         pipeline_of: Callable[[str], Pipeline],
         executor: Executor,
         every: float,
