@@ -150,7 +150,8 @@ class Session:
         sent = arrival.payload.timestamp
         self._process(self._order.drop_before(sent if sent is not None else arrival.at), out)
         self._order.begin(arrival, number)
-        self._epoch = sent if sent is not None and sent <= LATEST else arrival.at // MILLISECOND
+        # A clock that was set back must not put this session before the last one.
+        self._epoch = max(sent if sent is not None and sent <= LATEST else arrival.at // MILLISECOND, self._epoch + 1)
         self._aliases.clear()
         self.online = self.known = True
         self.interrupted = self._wanted = False
@@ -332,8 +333,8 @@ class Session:
         return arrival.at if sent is None or sent > LATEST else Micros(sent * MILLISECOND)
 
     def _presence(self, device: Device, proposed: Micros, now: Micros) -> Micros:
-        """The newest stamp wins, and the node's clock is not ours: a death must not be older than the birth that it ends."""
-        device.seen = Micros(max(min(proposed, now), device.seen))
+        """The newest stamp wins, and the node's clock is not ours: what is said later must not be older, nor in the future."""
+        device.seen = Micros(max(min(proposed, now), device.seen + 1))
         return device.seen
 
     def _number(self, arrival: Arrival, out: Outcome) -> int | None:
