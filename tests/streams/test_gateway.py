@@ -27,7 +27,7 @@ TOPICS = Topics("test")
 class FullOutbox(Outbox):
     """The disk is full."""
 
-    async def store(self, *_: object) -> list[Mark]:
+    async def store(self, *_: object, **__: object) -> list[Mark]:
         raise OSError(28, "No space left on device")
 
 

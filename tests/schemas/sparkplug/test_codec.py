@@ -7,7 +7,6 @@ import struct
 import time
 from contextlib import suppress
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -77,8 +76,9 @@ def metrics(templates: st.SearchStrategy[object]) -> st.SearchStrategy[Metric]:
     value = held(*PLAIN, (Held.BYTES, st.binary(max_size=8)), (Held.DATASET, TABLES), (Held.TEMPLATE, templates))
     flags = (st.booleans(), st.booleans(), st.booleans())
     rest = st.tuples(st.none() | TEXT, st.none() | U64, st.none() | U64, st.none() | U32, *flags, st.none() | META)
+    names = ("name", "alias", "timestamp", "datatype", "is_historical", "is_transient", "is_null", "metadata")
     return st.tuples(rest, st.none() | PROPERTIES, value).map(
-        lambda one: msgspec.structs.replace(Metric(*one[0], one[1]), held=one[2][0], value=one[2][1])
+        lambda one: Metric(**dict(zip(names, one[0], strict=True)), properties=one[1], held=one[2][0], value=one[2][1])
     )
 
 
