@@ -51,6 +51,20 @@ class Registers(Generic[K]):
             if past[place].stamp != event.stamp:
                 past.insert(place, event)
 
+    def before(self, key: K, stamp: Stamp) -> Event | None:
+        """What the register held just before a stamp."""
+        held = self.newest.get(key)
+        if held is None or held.stamp < stamp:
+            return held
+        past = self._past.get(key, [])
+        place = bisect_left(past, stamp, key=_stamp)
+        return past[place - 1] if place else None
+
+    def history(self, key: K) -> list[Event]:
+        """What the register still holds, oldest first."""
+        newest = self.newest.get(key)
+        return [] if newest is None else [*self._past.get(key, ()), newest]
+
     def kept(self) -> Iterator[Event]:
         """Every event that the registers still hold: merged into empty registers, they give these again."""
         for past in self._past.values():

@@ -16,7 +16,10 @@ from typing import Any, Self
 
 import msgspec
 
+from graph.changes import Changes
+from graph.claims import EdgeKey, claims
 from graph.digest import digest
+from graph.incidence import Incidence
 from graph.registers import Registers
 from schemas.device import DeviceId, Edge, Relation, Signal, SignalKind, SignalName
 from schemas.event import (
@@ -66,28 +69,28 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     quality: Quality
 
 
-EdgeKey = tuple[DeviceId, DeviceId, Relation]
-"""Source, target, relation: a plain tuple, since a million of them are made a second."""
-
-
 class TooLongAgoError(LookupError):
     """A question about a time before the horizon."""
 
 
 class Topology:
-    """The graph. `version` grows with every change of structure, so what is derived from it can be cached."""
+    """The graph. `version` grows with every change of structure, so what is derived from it can be cached.
+
+    `changes` notes which keys changed, for whoever keeps a copy elsewhere; None where nobody does.
+    """
 
     def __init__(self) -> None:
         self.version = 0
+        self.changes: Changes | None = None
         self.forgotten: Micros | None = None
-        self._descriptions: Registers[DeviceId] = Registers()
-        self._presence: Registers[DeviceId] = Registers()
-        self._edges: Registers[EdgeKey] = Registers()
+        self.descriptions: Registers[DeviceId] = Registers()
+        self.presence: Registers[DeviceId] = Registers()
+        self.links: Registers[EdgeKey] = Registers()
         self._alarms: Registers[tuple[DeviceId, str]] = Registers()
         self._readings: dict[DeviceId, dict[SignalName, Reading]] = {}
         self._mentions: dict[DeviceId, Event] = {}
         self._claims: dict[EdgeKey, dict[DeviceId, Stamp]] = {}
-        self._incident: dict[DeviceId, list[EdgeKey]] = {}
+        self._incident = Incidence()
         self._merge_by_type = {
             Connected: self._connected,
             Disconnected: self._disconnected,
@@ -113,8 +116,10 @@ class Topology:
         body = event.body
         assert isinstance(body, Connected)
         device = body.device_id
-        held = self._descriptions.newest.get(device)
-        if self._descriptions.write(device, event):
+        held = self.descriptions.newest.get(device)
+        if self.changes is not None:
+            self.changes.described(event, self.descriptions.before(device, event.stamp), self.links.newest)
+        if self.descriptions.write(device, event):
             if held is None or held.body != body:
                 self.version += 1
             if held is not None:
@@ -128,22 +133,28 @@ class Topology:
         self._be_present(event.body.device_id, event)
 
     def _be_present(self, device: DeviceId, event: Event) -> None:
-        held = self._presence.newest.get(device)
-        if self._presence.write(device, event) and (held is None or type(held.body) is not type(event.body)):
+        held = self.presence.newest.get(device)
+        if self.changes is not None:
+            self.changes.appeared(device, event, self.presence.before(device, event.stamp))
+        if self.presence.write(device, event) and (held is None or type(held.body) is not type(event.body)):
             self.version += 1
 
     def _linked(self, event: Event) -> None:
         # No isinstance: on a union it would cost a quarter of the merge, and the table of handlers has chosen by type already.
         body: Linked | Unlinked = event.body  # type: ignore[assignment]
         key = (body.source, body.target, body.relation)
-        held = self._edges.newest.get(key)
-        if self._edges.write(key, event):
+        held = self.links.newest.get(key)
+        if self.links.write(key, event):
             if held is None:
                 self.version += 1
                 if key not in self._claims:
-                    self._touch(key)
+                    self._incident.add(key)
             elif held.body != body:
                 self.version += 1
+            elif key[2] is not Relation.CONTAINS:
+                return  # Said again: nothing is different. A containment may stand against a description once more.
+        if self.changes is not None:
+            self.changes.edges.add(key)
 
     def _telemetry(self, event: Event) -> None:
         stamp, body = event.stamp, event.body
@@ -159,6 +170,8 @@ class Topology:
             held = readings.get(name)
             if held is None:
                 self.version += 1
+                if self.changes is not None:
+                    self.changes.devices.add(body.device_id)
             elif stamp <= held.stamp:
                 continue
             readings[name] = Reading(stamp, value, quality)
@@ -176,41 +189,29 @@ class Topology:
         if held is None or stamp > held.stamp:
             self._mentions[body.device_id] = Event(stamp, Log(body.device_id, ""))
             self.version += held is None
+            if held is None and self.changes is not None:
+                self.changes.devices.add(body.device_id)
 
     def _claim(self, stamp: Stamp, body: Connected) -> None:
-        for key in _containment(body):
-            if key not in self._claims and key not in self._edges.newest:
-                self._touch(key)
+        for key in claims(body):
+            if key not in self._claims and key not in self.links.newest:
+                self._incident.add(key)
             self._claims.setdefault(key, {})[body.device_id] = stamp
 
     def _withdraw(self, device: DeviceId, body: Connected) -> None:
-        for key in _containment(body):
+        for key in claims(body):
             del self._claims[key][device]
             if not self._claims[key]:
                 del self._claims[key]
-                if key not in self._edges.newest:
-                    self._let_go(key)
-
-    def _touch(self, key: EdgeKey) -> None:
-        source, target, _ = key
-        incident = self._incident
-        if source in incident:
-            incident[source].append(key)
-        else:
-            incident[source] = [key]
-        if target == source:
-            return
-        if target in incident:
-            incident[target].append(key)
-        else:
-            incident[target] = [key]
+                if key not in self.links.newest:
+                    self._incident.remove(key)
 
     # --- Read ----------------------------------------------------------------------------------------------------------
 
     def device(self, device_id: DeviceId) -> Device | None:
         """What is known of a device; None if nothing has named it."""
-        described = self._descriptions.newest.get(device_id)
-        present = self._presence.newest.get(device_id)
+        described = self.descriptions.newest.get(device_id)
+        present = self.presence.newest.get(device_id)
         if described is None:
             if present is not None:
                 return Device(device_id, DeviceState.DISCONNECTED, signals=self._signals(device_id, ()))
@@ -233,7 +234,7 @@ class Topology:
 
     def knows(self, device_id: DeviceId) -> bool:
         """Whether anything has named this device."""
-        return device_id in self._presence.newest or self._is_named(device_id)
+        return device_id in self.presence.newest or self._is_named(device_id)
 
     def devices(self) -> Iterator[Device]:
         """Every device that is known or named, in no order."""
@@ -244,17 +245,17 @@ class Topology:
 
     def edges(self) -> Iterator[Edge]:
         """Every edge that stands, those from `parent` and `children` included."""
-        for key in self._edges.newest:
+        for key in self.links.newest:
             if (edge := self.edge(key)) is not None:
                 yield edge
         for key in self._claims:
-            if key not in self._edges.newest and (edge := self.edge(key)) is not None:
+            if key not in self.links.newest and (edge := self.edge(key)) is not None:
                 yield edge
 
     def edge(self, key: EdgeKey) -> Edge | None:
         """The edge of this key, if it stands: the newest of what links, unlinks or claims it decides."""
         claims = self._claims.get(key)
-        stated = self._edges.newest.get(key)
+        stated = self.links.newest.get(key)
         if stated is not None and (claims is None or stated.stamp > max(claims.values())):
             body = stated.body
             if isinstance(body, Unlinked):
@@ -265,7 +266,7 @@ class Topology:
 
     def edges_of(self, device_id: DeviceId) -> Iterator[Edge]:
         """The edges that begin or end at a device."""
-        for key in self._incident.get(device_id, ()):
+        for key in self._incident.of(device_id):
             if (edge := self.edge(key)) is not None:
                 yield edge
 
@@ -280,6 +281,18 @@ class Topology:
             if event.body.active:
                 yield event
 
+    def seen(self, device_id: DeviceId) -> Micros | None:
+        """The oldest message of a device that is kept, if any is: it exists even if it never introduces itself."""
+        at = [reading.stamp.at for reading in self._readings.get(device_id, {}).values()]
+        mention = self._mentions.get(device_id)
+        return min(at + ([mention.stamp.at] if mention else []), default=None)
+
+    def keys(self) -> tuple[list[DeviceId], list[EdgeKey]]:
+        """Every device and every edge of which anything is kept."""
+        devices = self.presence.newest.keys() | self._readings.keys() | self._mentions.keys()
+        claimed = {key: None for event in self.descriptions.kept() for key in claims(event.body)}  # type: ignore[arg-type]
+        return list(devices), [*self.links.newest, *(key for key in claimed if key not in self.links.newest)]
+
     def _signals(self, device_id: DeviceId, declared: Iterable[Signal]) -> dict[SignalName, Signal]:
         signals = {signal.name: signal for signal in declared}
         for name, reading in self._readings.get(device_id, {}).items():
@@ -288,9 +301,9 @@ class Topology:
         return signals
 
     def _named(self) -> Iterator[DeviceId]:
-        seen = self._presence.newest.keys() | self._readings.keys() | self._mentions.keys()
+        seen = self.presence.newest.keys() | self._readings.keys() | self._mentions.keys()
         yield from seen
-        for device_id in self._incident:
+        for device_id in self._incident.devices():
             if device_id not in seen and self._is_named(device_id):
                 yield device_id
 
@@ -301,11 +314,11 @@ class Topology:
 
     def kept(self) -> Iterator[Event]:
         """The events that make this graph: merged into an empty one, they give this one again."""
-        yield from self._descriptions.kept()
-        for event in self._presence.kept():
+        yield from self.descriptions.kept()
+        for event in self.presence.kept():
             if isinstance(event.body, Disconnected):
                 yield event
-        yield from self._edges.kept()
+        yield from self.links.kept()
         yield from self._alarms.kept()
         yield from self._mentions.values()
         for device_id, readings in self._readings.items():
@@ -332,27 +345,28 @@ class Topology:
         An event older than this that comes even later may bring back an edge that was removed.
         """
         self.forgotten = max(before, self.forgotten or before)
-        for registers in (self._descriptions, self._presence, self._alarms):
+        for registers in (self.descriptions, self.presence, self._alarms):
             registers.forget(before)
-        self._edges.forget(before)
-        for key, event in list(self._edges.newest.items()):
-            if isinstance(event.body, Unlinked) and event.stamp.at < before and key not in self._claims:
-                self._edges.drop(key)
-                self._let_go(key)
+        self.links.forget(before)
+        for key, event in list(self.links.newest.items()):
+            if isinstance(event.body, Unlinked) and event.stamp.at < before and not self._was_claimed(key):
+                self.links.drop(key)
+                self._incident.remove(key)
 
-    def _let_go(self, key: EdgeKey) -> None:
-        for device_id in {*key[:2]}:
-            keys = self._incident[device_id]
-            keys.remove(key)
-            if not keys:
-                del self._incident[device_id]
+    def _was_claimed(self, key: EdgeKey) -> bool:
+        """Whether a description that is still kept claims an edge, so that what unlinked it is still needed."""
+        if key in self._claims:
+            return True
+        if key[2] is not Relation.CONTAINS:
+            return False
+        return any(key in claims(event.body) for device in key[:2] for event in self.descriptions.history(device))  # type: ignore[arg-type]
 
     def digest(self) -> str:
         """A fingerprint of all that stands now, the same for equal graphs however they came about."""
         return digest(self._standing())
 
     def _standing(self) -> Iterator[tuple[object, ...]]:
-        for kind, registers in (("device", self._descriptions), ("presence", self._presence), ("alarm", self._alarms)):
+        for kind, registers in (("device", self.descriptions), ("presence", self.presence), ("alarm", self._alarms)):
             for event in registers.newest.values():
                 yield (kind, event)
         for edge in self.edges():
@@ -362,14 +376,6 @@ class Topology:
                 yield ("reading", device_id, name, reading)
         for device_id in self._mentions:
             yield ("mention", device_id)
-
-
-def _containment(body: Connected) -> set[EdgeKey]:
-    """The CONTAINS edges that a description claims; each once, even if it names a child twice."""
-    keys = {(body.device_id, child, Relation.CONTAINS) for child in body.children}
-    if body.parent is not None:
-        keys.add((body.parent, body.device_id, Relation.CONTAINS))
-    return keys
 
 
 def _kind_of(value: SignalValue) -> SignalKind:

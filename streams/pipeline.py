@@ -16,6 +16,7 @@ from agents.alarms import Alarms
 from agents.runbook import Runbook
 from graph.detection import Detector, Model, Step
 from graph.faultpath import FaultState, FaultTracker
+from graph.pending import Pending
 from graph.topology import Topology
 from schemas.action import Action
 from schemas.event import ActionResult, Connected, ControlAlarm, Disconnected, Event, Micros
@@ -54,7 +55,8 @@ class Pipeline:
     """One site's state, touched by one thread.
 
     `horizon`: how long, in microseconds of event time, the graph keeps its past and its tombstones. `now` is the event time of
-    what was last looked at: a step, or an event of the control system.
+    what was last looked at: a step, or an event of the control system. `projected`: note in `pending` what a database of the
+    graph does not have yet.
     """
 
     def __init__(
@@ -65,9 +67,11 @@ class Pipeline:
         lateness: Lateness | None = None,
         horizon: int = DAY,
         runbook: Runbook | None = None,
+        projected: bool = False,
     ) -> None:
         self.site = site
         self.topology = Topology()
+        self.pending = Pending(self.topology) if projected else None
         self.counts = Counts()
         self._model = model
         self._horizon = horizon
@@ -110,6 +114,8 @@ class Pipeline:
             self._take(event, reaction)
         if self._reorder.watermark > self._at:
             self._close(Micros(self._reorder.watermark - 1), reaction)
+        if self.pending is not None:
+            self.pending.found(reaction.alerts, reaction.faults)
         self._count(reaction.counts)
         self._forget()
         return reaction
@@ -167,6 +173,7 @@ class Pipeline:
                 "counts": self.counts,
                 "at": self._at,
                 "now": self.now,
+                "pending": self.pending.state() if self.pending is not None else None,
             }
         )
 
@@ -178,6 +185,8 @@ class Pipeline:
             if held.get(name) != value:
                 raise SnapshotError(f"the snapshot has {name} {held.get(name)!r}, this service {value!r}")
         self.topology = _topology(held)
+        if self.pending is not None:
+            self.pending = Pending.restored(self.topology, held.get("pending"))
         self._reorder.restore(held["reorder"])
         self._detector.restore(held["detector"])
         self._tracker.restore(held["tracker"])

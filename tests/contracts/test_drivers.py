@@ -15,7 +15,9 @@ DRIVERS = {
     "aiomqtt": {"streams/mqtt.py"},
     "amqtt": {"streams/mqtt.py"},
     "httpx": {"streams/outlets.py"},
-    "sqlite3": {"streams/database.py", "streams/broker.py", "streams/outbox.py", "streams/findings.py", "agents/ledger.py"},
+    "sqlite3": {"streams/database.py", "streams/broker.py", "streams/outbox.py", "streams/findings.py", "agents/ledger.py"}
+    | {"graph/sqlite_store.py"},
+    "neo4j": {"graph/neo4j.py"},
     "wntr": {"streams/simulator/network.py"},
 }
 

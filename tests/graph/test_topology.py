@@ -7,7 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from graph.topology import Device, DeviceState, EdgeKey, Reading, TooLongAgoError, Topology
+from graph.claims import EdgeKey
+from graph.topology import Device, DeviceState, Reading, TooLongAgoError, Topology
 from schemas.device import DeviceId, Edge, Relation, Signal, SignalKind, SignalName
 from schemas.event import (
     ActionResult,
@@ -361,3 +362,13 @@ def test_the_version_grows_with_structure_only(event: Event, *, changes: bool) -
     assert (topology.merge([event]).version > before) is changes
     after = topology.version
     assert topology.merge([event]).version == after
+
+
+def test_what_unlinked_a_claimed_edge_is_kept_as_long_as_the_claim() -> None:
+    """Found by thinking about projections: forgetting the one alone brought the edge back into the past."""
+    topology = graph(
+        at(1, Connected(TANK, "tank", children=(PUMP,))), at(2, Unlinked(TANK, PUMP, CONTAINS)), at(9, Connected(TANK, "tank"))
+    )
+    assert keys(topology.as_of(Micros(6))) == set()
+    topology.forget(Micros(5))
+    assert keys(topology.as_of(Micros(6))) == set()

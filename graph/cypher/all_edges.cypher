@@ -1,0 +1,5 @@
+MATCH (a:Device {site: $site})-[r:CONTAINS|FEEDS|CONTROLS|POWERS|NETWORK|AFFECTS|DEPENDS_ON]->(b:Device)
+WHERE a.deviceId IS NOT NULL
+RETURN a.deviceId AS source, b.deviceId AS target, type(r) AS relation, r.validFrom AS start, r.validTo AS end,
+  r.directed AS directed, r.weight AS weight, r.properties AS properties
+ORDER BY source, target, relation, start

@@ -1,0 +1,2 @@
+MATCH (f:Fault {site: $site, faultId: $id})
+RETURN f.body AS body

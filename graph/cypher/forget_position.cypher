@@ -1,0 +1,2 @@
+MATCH (p:Projection {site: $site})
+REMOVE p.origin, p.next

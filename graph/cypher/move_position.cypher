@@ -1,0 +1,2 @@
+MATCH (p:Projection {site: $site})
+SET p.origin = $origin, p.next = $next

@@ -1,0 +1,3 @@
+UNWIND $elements AS element
+MATCH ()-[r:FEEDS]->() WHERE elementId(r) = element
+DELETE r

@@ -1,0 +1,3 @@
+UNWIND $ids AS id
+MATCH (:Fault {site: $site, faultId: id})-[r:BEGAN_AT|REACHED]->()
+DELETE r

@@ -1,0 +1,3 @@
+UNWIND $ids AS id
+MATCH ()-[r:SPREAD {faultId: id}]->() WHERE r.site = $site
+DELETE r

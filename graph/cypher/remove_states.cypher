@@ -1,0 +1,3 @@
+UNWIND $elements AS element
+MATCH (s:State) WHERE elementId(s) = element
+DETACH DELETE s

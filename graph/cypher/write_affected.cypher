@@ -1,0 +1,4 @@
+UNWIND $rows AS row
+MATCH (f:Fault {site: $site, faultId: row[0]})
+MATCH (d:Device {site: $site, deviceId: row[1]})
+CREATE (f)-[:REACHED {place: row[2], onset: row[3]}]->(d)

@@ -1,0 +1,3 @@
+UNWIND $rows AS row
+MERGE (f:Fault {site: $site, faultId: row.faultId})
+SET f += row.values
