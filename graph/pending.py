@@ -69,9 +69,13 @@ class Pending:
 
     def __len__(self) -> int:
         """Rows that wait; 1 where that is every row there is and none is counted yet."""
+        return self.fresh + (len(self._round.items) - self._round.done if self._round else 0)
+
+    @property
+    def fresh(self) -> int:
+        """Rows that wait and are in no round yet."""
         changes = self._changes
-        waiting = len(changes.devices) + len(changes.edges) + len(self._alarms) + len(self._faults) + self._everything
-        return waiting + (len(self._round.items) - self._round.done if self._round else 0)
+        return len(changes.devices) + len(changes.edges) + len(self._alarms) + len(self._faults) + self._everything
 
     def found(self, alerts: Iterable[Alert], faults: Iterable[FaultState]) -> None:
         """New states of alarms and faults, in their order."""
@@ -112,7 +116,7 @@ class Pending:
         )
 
     def _begin(self, offset: int) -> bool:
-        if not len(self):
+        if not self.fresh:
             return False
         devices, edges = self._topology.keys() if self._everything else (self._changes.devices, self._changes.edges)
         items: list[Item] = [*devices, *edges, *self._alarms.values(), *self._faults.values()]

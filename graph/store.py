@@ -3,8 +3,8 @@
 Fed by the write-behind in `streams.projection`; asked through `graph.questions`. `graph.sqlite_store` is the embedded one,
 `graph.neo4j` the real one; one suite of contracts runs on both. All methods block, so the service calls them in a thread.
 
-Exactly once: in the transaction of a batch's last part a store keeps, for each site, how far it is complete. What is not beyond
-that is known already and writes nothing; whoever comes with another origin is fenced off.
+Exactly once: in the transaction of a batch's last part a store keeps, for each site, how far it is complete. What is behind
+that is known already and writes nothing, what is said again changes nothing, and another origin is fenced off.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def verdict(held: Position | None, batch: Batch) -> Outcome:
     """What a store at a position does with a batch; WRITTEN if it is to write it.
 
     >>> batch = Batch(site="s", origin="log-1", after=5, through=9, last=True)
-    >>> [verdict(held, batch).value for held in (None, Position("log-1", 5), Position("log-1", 9), Position("log-2", 1))]
+    >>> [verdict(held, batch).value for held in (None, Position("log-1", 9), Position("log-1", 10), Position("log-2", 1))]
     ['lost', 'written', 'known', 'fenced']
     """
     if held is not None and held.origin != batch.origin:
@@ -90,7 +90,8 @@ def verdict(held: Position | None, batch: Batch) -> Outcome:
     offset = -1 if held is None else held.offset
     if offset < batch.after:
         return Outcome.LOST
-    return Outcome.WRITTEN if batch.through > offset else Outcome.KNOWN
+    # At the same offset the rows may be the newer ones, and if they are not, they change nothing.
+    return Outcome.KNOWN if batch.through < offset else Outcome.WRITTEN
 
 
 class KnownDevice(msgspec.Struct, frozen=True, omit_defaults=True):

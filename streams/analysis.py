@@ -15,7 +15,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+from schemas.event import Event
 from schemas.frame import unpack
 from streams import checkpoint
 from streams.broker import Broker, Record
@@ -29,6 +31,7 @@ CONSUMER = "service"
 RECORDS = 200
 """Records in one turn of the loop."""
 
+Result = TypeVar("Result")
 Respond = Callable[[Reaction, Pipeline], Awaitable[None]]
 
 
@@ -66,7 +69,7 @@ class Analysis:
         self._every = every
         self._keep = keep
         self._crash = crash
-        self._offset = 0
+        self._offset = self._seen = 0
         self._saved = time.monotonic()
         self._saved_offset = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -78,13 +81,18 @@ class Analysis:
         """The first record that is not done yet."""
         return self._offset
 
+    @property
+    def seen(self) -> int:
+        """The first record that the pipeline has not seen; exact in the model thread alone."""
+        return self._seen
+
     def restore(self) -> None:
         """Go on from the last checkpoint, if there is one. Raises DamagedError, SnapshotError."""
         held = checkpoint.load(self._path)
         if held is not None:
             with made_to_stay():
                 self.pipeline.restore(held.snapshot)
-            self._offset = self._saved_offset = held.offset
+            self._offset = self._seen = self._saved_offset = held.offset
             logger.info("restored at record %d", held.offset)
 
     async def run(self) -> None:
@@ -114,7 +122,7 @@ class Analysis:
 
     async def _take(self, records: list[Record]) -> None:
         events = [event for record in records for event in unpack(record.value)]
-        reaction = await asyncio.get_running_loop().run_in_executor(self._thread, self.pipeline, events)
+        reaction = await self.in_model_thread(lambda: self._run(events, records[-1].offset + 1))
         self._crash.reached(CrashPoint.PROCESSED)
         if reaction.alerts or reaction.faults:
             await self._store.save(reaction.alerts, [state.finding() for state in reaction.faults])
@@ -125,12 +133,21 @@ class Analysis:
             observe(reaction)
         self._offset = records[-1].offset + 1
 
+    def _run(self, events: list[Event], offset: int) -> Reaction:
+        reaction = self.pipeline(events)
+        self._seen = offset
+        return reaction
+
+    async def in_model_thread(self, work: Callable[[], Result]) -> Result:
+        """Do work in the one thread that may touch the pipeline."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
     async def _save(self) -> None:
         self._saved = time.monotonic()
         if self._offset == self._saved_offset:
             return
-        loop, offset = asyncio.get_running_loop(), self._offset
-        snapshot = await loop.run_in_executor(self._thread, self.pipeline.snapshot)
+        offset = self._offset
+        snapshot = await self.in_model_thread(self.pipeline.snapshot)
         await asyncio.to_thread(checkpoint.save, Checkpoint(offset, snapshot), self._path, self._crash)
         self._saved_offset = offset
         await self._log.commit(self.pipeline.site, CONSUMER, offset)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 
 class InUseError(Exception):
@@ -22,6 +23,28 @@ class Folder:
         self.log = path / "log.db"
         self.findings = path / "findings.db"
         self.ledger = path / "ledger.db"
+        self.graph = path / "graph.db"
+        self.checkpoint = path / "checkpoint.bin"
+
+    def identity(self) -> str:
+        """A name of this folder and its log that no other has; made when first asked for."""
+        path = self.path / "identity"
+        with suppress(FileNotFoundError):
+            return path.read_text(encoding="ascii")
+        self.path.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        fresh.write_text(uuid4().hex, encoding="ascii")
+        fresh.replace(path)
+        return path.read_text(encoding="ascii")
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a service works here."""
+        try:
+            with self.locked():
+                return False
+        except InUseError:
+            return True
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from streams.gateway import Gateway
 from streams.mqtt import Address, EmbeddedBroker
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
+from streams.projection import PipelineSource, Projection, graph_store
 from streams.publisher import Publisher
 from streams.responder import Responder
 from streams.settings import Settings, SparkplugRole
@@ -47,6 +48,7 @@ class Parts:
     analysis: Analysis
     responder: Responder
     publisher: Publisher
+    projection: Projection
 
 
 class Service:
@@ -80,6 +82,7 @@ class Service:
                 ("analysis", parts.analysis),
                 ("publisher", parts.publisher),
                 ("responder", parts.responder),
+                ("projection", parts.projection),
             ):
                 if part is None:
                     continue
@@ -100,6 +103,7 @@ class Service:
             lateness=Lateness(allowed=int(settings.allowed_lateness * SECOND), idle=int(settings.idle_source * SECOND)),
             horizon=int(settings.horizon * SECOND),
             runbook=Runbook.load(settings.runbook, site=settings.site) if settings.runbook else None,
+            projected=True,
         )
         analysis = Analysis(
             pipeline,
@@ -117,7 +121,25 @@ class Service:
             manner = Manner.of(settings)
             sparkplug = SparkplugHost(manner, address=address, outbox=outbox, crash=crash, stored=gateway.look)
         publisher = Publisher(topics, address=address, store=store, found=analysis.found, crash=crash)
-        return Parts(address, topics, outbox, store, gateway, sparkplug, analysis, responder, publisher)
+        return Parts(
+            address,
+            topics,
+            outbox,
+            store,
+            gateway,
+            sparkplug,
+            analysis,
+            responder,
+            publisher,
+            self._projection(folder, analysis),
+        )
+
+    def _projection(self, folder: Folder, analysis: Analysis) -> Projection:
+        source = PipelineSource(
+            analysis.pipeline, origin=folder.identity(), offset=lambda: analysis.seen, run=analysis.in_model_thread
+        )
+        analysis.observers.append(lambda _: source.noticed())
+        return Projection(graph_store(self._settings, folder), source)
 
 
 async def mqtt_address(settings: Settings, stack: AsyncExitStack) -> Address:

@@ -71,6 +71,13 @@ class Settings(BaseSettings):
         default=10, gt=0, description="Seconds at least between two requests for one edge node's rebirth."
     )
 
+    neo4j_uri: str | None = Field(
+        default=None, description="Database of the graph over time, e.g. neo4j://host:7687; without one it is a file in `data`."
+    )
+    neo4j_username: str = "neo4j"
+    neo4j_password: SecretStr = SecretStr("")
+    neo4j_database: str | None = Field(default=None, description="Name of the database; without one, the user's own.")
+
     allowed_lateness: float = Field(
         default=0.2, ge=0, description="How late an event may come and still be scored, event time."
     )

@@ -58,14 +58,16 @@ def test_the_position_moves_with_the_last_part_alone(store: GraphStore, site: st
 
 def test_a_batch_that_is_known_changes_nothing(store: GraphStore, site: str) -> None:
     projected = Projected(store, site).merge(PLANT)
-    batch = projected.pending.take(site=site, origin=ORIGIN, offset=1, limit=100)
+    batch = projected.pending.take(site=site, origin=ORIGIN, offset=7, limit=100)
     assert batch is not None
     assert store.apply(batch) is Outcome.WRITTEN
     held = list(store.rows(site))
-    assert store.apply(batch) is Outcome.KNOWN
-    older = Projected(store, site).merge([at(9, Unlinked(PUMP, PIPE, FEEDS))])
-    assert older.flush() == [Outcome.KNOWN], "an owner whose log is not beyond the store's position"
+    assert store.apply(batch) is Outcome.WRITTEN
+    assert list(store.rows(site)) == held, "what is said again"
+    stale = Projected(store, site).merge([at(9, Unlinked(PUMP, PIPE, FEEDS))])
+    assert stale.flush() == [Outcome.KNOWN], "an owner that is behind"
     assert list(store.rows(site)) == held
+    assert store.position(site) == Position(ORIGIN, 7)
 
 
 def test_another_log_is_fenced_off(store: GraphStore, site: str) -> None:
