@@ -287,6 +287,18 @@ def test_a_device_that_is_born_again_may_give_its_aliases_anew() -> None:
     assert bench.refused == []
 
 
+def test_a_rebirth_gives_all_aliases_anew() -> None:
+    """Those of before count no longer, and the same ones are not given twice."""
+    bench, edge = Bench(), Edge()
+    bench.hear(edge.nbirth(number("t", 1, alias=1), number("u", 2, alias=2)), edge.dbirth(number("t", 1, alias=3)))
+    edge.at += 1
+    bench.hear(edge.nbirth(number("t", 1, alias=2), number("u", 2, alias=3)))
+    assert bench.refused == []
+    seven = [bare(alias, Datatype.DOUBLE, 7 + alias) for alias in (1, 2, 3)]
+    assert values(bench.hear(edge.ndata(*seven))) == [{"t": 9, "u": 10}]
+    assert bench.host.counts.unknown == 1
+
+
 # --- What a birth says besides ---------------------------------------------------------------------------------------------
 
 

@@ -267,6 +267,7 @@ BROKEN = {
     "a float that ends too soon": (b"\x12\x03\x65\x00\x00", "cut short"),
     "a length beyond the end": (b"\x22\x05ab", "cut short"),
     "a length beyond its own message": (b"\x12\x03\x0a\x09a" + b"bcdefghij", "cut short"),
+    "a number beyond its own message": (b"\x12\x01\x10\x18\x05", "cut short"),
     "a text that is not UTF-8": (b"\x22\x02\xc3\x28", "not UTF-8"),
     "the number 0": (b"\x00\x01", "number 0"),
     "an end without a beginning": (b"\x0c", "without a beginning"),

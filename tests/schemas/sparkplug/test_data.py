@@ -160,6 +160,14 @@ def test_null_makes_the_last_value_bad_and_the_next_one_good() -> None:
     assert (bench.value(NODE, "t"), bench.reading(NODE, "t").quality) == (5, Quality.GOOD)
 
 
+def test_the_last_value_is_the_newest_not_the_one_that_came_last() -> None:
+    bench, edge = alive()
+    bench.hear(edge.ndata(number("t", 5, timestamp=edge.at + 10)), edge.ndata(number("t", 4, timestamp=edge.at + 5)))
+    edge.at += 20
+    bench.hear(edge.ndata(number("t", None)))
+    assert (bench.value(NODE, "t"), bench.reading(NODE, "t").quality) == (5, Quality.BAD)
+
+
 def test_values_of_one_time_are_parted_by_their_quality() -> None:
     bad = PropertySet(("Quality",), (Property(Datatype.INT32, held=Held.INT, value=0),))
     bench, edge = alive()

@@ -129,7 +129,7 @@ def test_the_same_will_in_two_sessions_is_two_deaths() -> None:
     for _ in range(2):
         edge.at += 1000
         bench.hear(edge.nbirth())
-        deaths += bench.hear((edge.node.topic(MessageType.NDEATH), b"\x12\x0b\x0a\x05bdSeq\x20\x04\x58\x00"))
+        deaths += bench.hear((edge.node.topic(MessageType.NDEATH), b"\x08\x05\x12\x0b\x0a\x05bdSeq\x20\x04\x58\x00"))
     assert went(deaths) == [NODE, NODE]
     assert deaths[0].stamp.id != deaths[1].stamp.id
 

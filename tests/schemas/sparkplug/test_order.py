@@ -140,6 +140,24 @@ def test_a_gap_of_more_than_a_round_is_noticed() -> None:
     assert bench.value(NODE, "t") == 600
 
 
+def test_what_comes_late_is_known_by_its_place_even_after_a_round() -> None:
+    bench, edge = alive(asks=False)
+    messages = numbered(edge, 300)
+    bench.hear(*messages[:298], messages[299])
+    bench.wait(2)
+    assert values(bench.hear(messages[298])) == [{"t": 299}]
+    assert bench.host.due is None
+    assert values(bench.hear(edge.ndata(number("t", 301)))) == [{"t": 301}]
+
+
+def test_a_whole_round_that_waits_is_let_go() -> None:
+    """The same number is missing in two rounds, and the timeout is long: no message is dropped, and the order is kept."""
+    bench, edge = alive(reorder=10**12)
+    messages = numbered(edge, 400)
+    assert [one["t"] for one in values(bench.hear(*messages[1:256], *messages[257:]))] == [*range(2, 257)]
+    assert [one["t"] for one in values(bench.wait(2 * 10**6))] == [*range(258, 401)]
+
+
 def test_a_birth_settles_everything() -> None:
     """What waited is taken as it was meant; the clock stops."""
     bench, edge = alive()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from schemas.sparkplug.codec import decode, encode
@@ -185,6 +186,16 @@ def test_templates_in_templates_and_members_without_names() -> None:
     bench.hear(Edge().nbirth(instance(inner, number(None, 1), Metric(name="x", datatype=99))))
     assert bench.value(NODE, "m1/b/t") == 5
     assert bench.refused == ["a member of template 'm1' has no name; metric 'm1/x': unknown data type 99"]
+
+
+def test_a_member_or_its_instance_may_be_history() -> None:
+    bench, edge = Bench(), Edge()
+    bench.hear(edge.nbirth(instance(*INSTANCE.metrics)))
+    edge.at += 5
+    old = number("heat", 1, is_historical=True)
+    bench.hear(edge.ndata(instance(old)), edge.ndata(msgspec.structs.replace(instance(number("heat", 2)), is_historical=True)))
+    assert bench.host.counts.historical == 2
+    assert bench.value(NODE, "m1/heat") == 60
 
 
 def test_a_member_has_its_own_time_or_its_instances() -> None:
