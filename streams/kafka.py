@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, NewType, TypeVar
@@ -37,6 +38,10 @@ MESSAGE = 4 << 20
 FETCH = 8 << 20
 TRANSACTION = 60_000
 """Milliseconds after which the cluster ends the transaction of a worker that stands still."""
+FOLLOW_WAIT = 100
+"""Milliseconds that the cluster may hold a subscriber's fetch back when there is nothing."""
+NOTE_EVERY = 1.0
+"""Seconds between the notes of how far a subscriber has read."""
 Partition = NewType("Partition", int)
 
 
@@ -146,7 +151,7 @@ class KafkaLog:
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                **self._cluster.options(), enable_idempotence=True, acks="all", max_request_size=MESSAGE, linger_ms=2
+                **self._cluster.options(), enable_idempotence=True, acks="all", max_request_size=MESSAGE
             )
             try:
                 await producer.start()
@@ -288,7 +293,7 @@ class Found(NamedTuple):
 
 
 async def follow(cluster: Cluster, topics: Sequence[str], *, group: str) -> AsyncIterator[list[Found]]:
-    """What is committed to topics, in bulk, for ever; a bulk counts as read when the next one is asked for.
+    """What is committed to topics, in bulk, for ever; a bulk counts as read some time after the next one was asked for.
 
     Raises ConnectionError when the cluster is away; begin anew then, and some may come again.
     """
@@ -299,18 +304,22 @@ async def follow(cluster: Cluster, topics: Sequence[str], *, group: str) -> Asyn
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
+        fetch_max_wait_ms=FOLLOW_WAIT,
     )
+    noted = time.monotonic()
+    read = False
     try:
         async with _bounded(cluster):
             await consumer.start()
         while True:
             async with _bounded(cluster):
-                fetched = await consumer.getmany(timeout_ms=1000)
-            bulk = [_found(record) for records in fetched.values() for record in records]
-            if bulk:
-                yield bulk
-                async with _bounded(cluster):
+                if read and time.monotonic() - noted >= NOTE_EVERY:
                     await consumer.commit()
+                    noted, read = time.monotonic(), False
+                fetched = await consumer.getmany(timeout_ms=1000)
+            if fetched:
+                yield [_found(record) for records in fetched.values() for record in records]
+                read = True
     finally:
         with suppress(KafkaError):
             await consumer.stop()

@@ -29,6 +29,8 @@ POLL = 0.5
 """Seconds that a fetch waits for records; a snapshot is late by so much at most."""
 RECORDS = 2_000
 """In one fetch, of all partitions together."""
+FETCH_WAIT = 25
+"""Milliseconds that the cluster may hold a fetch back when there is nothing."""
 SESSION = 15.0
 """Seconds after which the partitions of a worker that is silent go to others."""
 HEARTBEAT = 1.5
@@ -38,8 +40,22 @@ class StalledError(Exception):
     """There are records, and none is taken in: the process is alive but stuck, and better started anew."""
 
 
+class _Thread(driver.AIOKafkaConsumerThread):
+    """With two settings that Faust does not let one choose."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # A partition that has been emptied is fetched from again only when the request that waits for the others has come back.
+        consumer._fetch_max_wait_ms = FETCH_WAIT  # noqa: SLF001
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - what others publish in transactions, when it is sure
+        return consumer
+
+
 class _Consumer(driver.Consumer):
     """Hands over whole fetches instead of single messages."""
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         while not (self.should_stop or fetcher.should_stop):

@@ -52,6 +52,8 @@ class Local:
     name: str
     folder: Path
     port: int
+    advertised: int | None = None
+    """The port that Kafka sends its clients to, if there is something between."""
 
     def start(self) -> None:
         """Start and wait until it answers, with what it kept in its folder. Raises MissingError, FailedError."""
@@ -181,7 +183,13 @@ def _kafka(service: Local) -> Command:
     properties = folder / "server.properties"
     properties.write_text(
         _KAFKA.format(
-            port=service.port, controller=service.port + 1, secure=service.port + 2, folder=folder, user=USER, password=PASSWORD
+            port=service.port,
+            advertised=service.advertised or service.port,
+            controller=service.port + 1,
+            secure=service.port + 2,
+            folder=folder,
+            user=USER,
+            password=PASSWORD,
         )
     )
     properties.chmod(0o600)
@@ -249,7 +257,7 @@ process.roles=broker,controller
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 listeners=PLAIN://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SECURE://127.0.0.1:{secure}
-advertised.listeners=PLAIN://127.0.0.1:{port},SECURE://127.0.0.1:{secure}
+advertised.listeners=PLAIN://127.0.0.1:{advertised},SECURE://127.0.0.1:{secure}
 listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
 inter.broker.listener.name=PLAIN
 listener.name.secure.sasl.enabled.mechanisms=PLAIN

@@ -53,6 +53,10 @@ class Process:
     def alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    async def ended(self) -> None:
+        assert self._process is not None
+        await self._process.wait()
+
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
         with suppress(ProcessLookupError):

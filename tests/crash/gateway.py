@@ -18,17 +18,20 @@ PATIENCE = 0.5
 """Seconds until a message that is not safe yet is sent again."""
 
 PACE = 0.03
-"""Seconds between messages, so that the service comes to several checkpoints."""
+"""Seconds between messages, unless told otherwise, so that the service comes to several checkpoints."""
 
 
 class SpoolingGateway:
     """Publishes events in messages of `size`, each when the one before is safe; `done` when the last one is."""
 
-    def __init__(self, address: Address, topics: Topics, events: Sequence[Event], *, size: int = 40) -> None:
+    def __init__(
+        self, address: Address, topics: Topics, events: Sequence[Event], *, size: int = 40, pace: float = PACE
+    ) -> None:
         self._address = address
         self._topics = topics
         self._events = events
         self._size = size
+        self._pace = pace
         self._safe = 0
         self._moved = asyncio.Event()
         self.done = asyncio.Event()
@@ -60,6 +63,6 @@ class SpoolingGateway:
             unsafe = [event for event in self._events if event.stamp.sequence > self._safe]
             body = b",".join(line(event) for event in unsafe[: self._size])
             await connection.publish(self._topics.gateway("gw-1"), b"[" + body + b"]")
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(self._pace)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), PATIENCE)

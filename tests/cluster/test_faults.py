@@ -1,0 +1,53 @@
+"""Kill, pause, cut, slow, fill: whatever happens to a deployment, nothing is lost and nothing counts twice.
+
+The short set; `make soak` runs the long one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from graph.detection import Model
+from tests.cluster.world import Hurt, Verdict, cut, hold, judged, kill, pause, slow, world
+from tests.streams.plant import recording
+
+pytestmark = pytest.mark.xdist_group("chaos")
+EVENTS = recording(400, seed=9, broken_from=200)
+SHORT: dict[str, list[tuple[float, Hurt]]] = {
+    "worker and gateway process killed within a second": [
+        (4, partial(kill, name="worker-0")),
+        (4.5, partial(kill, name="gateway")),
+    ],
+    "Kafka and a worker killed within a second": [(4, partial(kill, name="kafka")), (4.5, partial(kill, name="worker-1"))],
+    "Mosquitto killed, the links cut": [
+        (3, partial(kill, name="mosquitto")),
+        (7, partial(cut, name="mqtt", seconds=2)),
+        (10, partial(cut, name="kafka", seconds=2)),
+    ],
+    "everything stands still in turn": [
+        (2, partial(pause, name="gateway", seconds=5)),
+        (4, partial(pause, name="kafka", seconds=5)),
+        (6, partial(pause, name="worker-0", seconds=5)),
+        (8, partial(pause, name="mosquitto", seconds=5)),
+        (10, partial(slow, name="kafka", delay=0.2, seconds=3)),
+        (12, partial(hold, name="mqtt", seconds=3)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+async def test_nothing_is_lost_and_nothing_counts_twice(name: str, model: tuple[Model, Path], tmp_path: Path) -> None:
+    async with asyncio.timeout(150), world(tmp_path, model[1]) as there:
+        verdict = await judged(there, EVENTS, model[0], SHORT[name])
+    assert verdict.good, verdict
+    assert (verdict.events, verdict.alerts > 0) == (len(EVENTS), True)
+
+
+def test_an_oracle_that_sees_nothing_wrong_sees_something_right() -> None:
+    assert not Verdict(10, 1, lost=1, twice=0, same_graph=True, same_findings=True, seconds=1).good
+    assert not Verdict(10, 1, lost=0, twice=1, same_graph=True, same_findings=True, seconds=1).good
+    assert not Verdict(10, 1, lost=0, twice=0, same_graph=False, same_findings=True, seconds=1).good
