@@ -34,6 +34,10 @@ class ClusterError(Exception):
     """The cluster is not as the service needs it; the message names what to change."""
 
 
+class StalledError(Exception):
+    """A worker is alive but does not go on, and is better started anew."""
+
+
 @dataclass(frozen=True)
 class Cluster:
     """Where Kafka is and how to be let in. The password is never part of a text form."""

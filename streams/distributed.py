@@ -18,7 +18,7 @@ from streams.outbox import Outbox
 from streams.pipeline import Pipeline
 from streams.publisher import Publisher
 from streams.relay import Relay
-from streams.service import mqtt_address
+from streams.service import mqtt_address, sparkplug_host
 from streams.settings import Settings
 from streams.shards import Shards
 from streams.topics import Topics
@@ -116,7 +116,9 @@ async def run_gateway(settings: Settings) -> None:
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         relay = Relay(settings.site, cluster=cluster, names=names, store=store)
         publisher = Publisher(topics, address=address, store=store, found=relay.found, crash=crash)
+        sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
         logger.info("site %s: MQTT on %s:%d to Kafka at %s", settings.site, address.host, address.port, cluster.servers)
         async with asyncio.TaskGroup() as tasks:
-            for name, part in (("gateway", gateway), ("relay", relay), ("publisher", publisher)):
-                tasks.create_task(part.run(), name=f"{settings.site}: {name}")
+            for name, part in (("gateway", gateway), ("relay", relay), ("publisher", publisher), ("sparkplug", sparkplug)):
+                if part is not None:
+                    tasks.create_task(part.run(), name=f"{settings.site}: {name}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
@@ -116,10 +116,7 @@ class Service:
             crash=crash,
         )
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
-        sparkplug = None
-        if settings.sparkplug_role is not SparkplugRole.OFF:
-            manner = Manner.of(settings)
-            sparkplug = SparkplugHost(manner, address=address, outbox=outbox, crash=crash, stored=gateway.look)
+        sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
         publisher = Publisher(topics, address=address, store=store, found=analysis.found, crash=crash)
         return Parts(
             address,
@@ -155,3 +152,12 @@ async def mqtt_address(settings: Settings, stack: AsyncExitStack) -> Address:
         )
     broker = await stack.enter_async_context(EmbeddedBroker(settings.mqtt_bind, settings.mqtt_port))
     return Address(settings.mqtt_bind, broker.port)
+
+
+def sparkplug_host(
+    settings: Settings, *, address: Address, outbox: Outbox, crash: CrashPoints, stored: Callable[[], None]
+) -> SparkplugHost | None:
+    """The host in its role, if it has one."""
+    if settings.sparkplug_role is SparkplugRole.OFF:
+        return None
+    return SparkplugHost(Manner.of(settings), address=address, outbox=outbox, crash=crash, stored=stored)

@@ -54,6 +54,16 @@ class Fetched(Protocol):
     def headers(self) -> Sequence[Header]: ...
 
 
+class Observer(Protocol):
+    """Who follows a site's pipeline while it is here: the projection."""
+
+    def noticed(self) -> None:
+        """The pipeline has taken in events, or was restored."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class Transactions(Protocol):
     """Where a shard writes: all of the notes, or none."""
 
@@ -83,6 +93,13 @@ class Read(NamedTuple):
     refused: list[DeadRecord]
 
 
+Watch = Callable[[Partition, "Site"], Observer | None]
+
+
+def unwatched(_: Partition, __: Site) -> None:
+    """Nobody follows."""
+
+
 @dataclass
 class Site:
     """A pipeline, how far it has come, and what it has found so far: `made` by itself, `told` to subscribers."""
@@ -94,6 +111,18 @@ class Site:
     chunks: int = 0
     unsaved: int | None = None
     """The first record that no snapshot knows."""
+
+    observer: Observer | None = None
+
+    def take(self, events: Sequence[Event], after: int) -> Reaction:
+        """Take events in; whoever reads pipeline and position in the model thread reads what belongs together."""
+        reaction = self.pipeline(events)
+        self.position = after
+        return reaction
+
+    def noticed(self) -> None:
+        if self.observer is not None:
+            self.observer.noticed()
 
     def new(self, reaction: Reaction) -> Iterator[tuple[str, int, bytes]]:
         """Findings that were not told yet, with their kinds and numbers."""
@@ -119,6 +148,7 @@ class Shard:
         names: Names,
         writer: Transactions,
         pipeline_of: Callable[[str], Pipeline],
+        watch: Watch,
         executor: Executor,
         every: float,
         crash: CrashPoints,
@@ -132,6 +162,7 @@ class Shard:
         self._names = names
         self._writer = writer
         self._pipeline_of = pipeline_of
+        self._watch = watch
         self._executor = executor
         self._every = every
         self._crash = crash
@@ -143,7 +174,7 @@ class Shard:
     async def restore(self, held: Mapping[str, bytes]) -> None:
         """Go on from what the state topic holds. Raises DamagedStateError, SnapshotError."""
         for name in sites(held):
-            site = Site(self._pipeline_of(name))
+            site = self._new_site(name)
             if f"{name}/{TOLD}" in held:
                 site.told |= msgspec.json.decode(held[f"{name}/{TOLD}"], type=dict[str, int])
             found = joined(name, held)
@@ -151,7 +182,7 @@ class Shard:
                 manifest, snapshot = found
                 await self._in_model_thread(partial(_restored, site.pipeline, snapshot))
                 site.position, site.made, site.chunks = manifest.offset, dict(manifest.made), manifest.chunks
-            self.sites[name] = site
+            site.noticed()
         if REFUSED in held:
             self._refused_before, self.invalid = msgspec.json.decode(held[REFUSED], type=tuple[int, int])
 
@@ -165,6 +196,9 @@ class Shard:
         return min((site.unsaved for site in self.sites.values() if site.unsaved is not None), default=self.next)
 
     async def close(self) -> None:
+        for site in self.sites.values():
+            if site.observer is not None:
+                await site.observer.close()
         await self._writer.close()
 
     # --- Take in -------------------------------------------------------------------------------------------------------
@@ -188,6 +222,11 @@ class Shard:
             self._crash.reached(CrashPoint.FINDINGS_SAVED)
         self.next = records[-1].offset + 1
 
+    def _new_site(self, name: str) -> Site:
+        site = self.sites[name] = Site(self._pipeline_of(name))
+        site.observer = self._watch(self.partition, site)
+        return site
+
     def _by_site(self, records: Sequence[Fetched]) -> dict[str, list[Fetched]]:
         """Those that a site does not know yet; order matters within a site alone. Empty: of no site."""
         parts: dict[str, list[Fetched]] = {}
@@ -202,9 +241,9 @@ class Shard:
         """What is to be told of one site: its new findings, and how many it has told with them."""
         site = self.sites.get(read.site)
         if site is None:
-            site = self.sites[read.site] = Site(self._pipeline_of(read.site))
-        reaction = await self._in_model_thread(partial(site.pipeline, read.events))
-        site.position = part[-1].offset + 1
+            site = self._new_site(read.site)
+        reaction = await self._in_model_thread(partial(site.take, read.events, part[-1].offset + 1))
+        site.noticed()
         if site.unsaved is None:
             site.unsaved = part[0].offset
         notes = [self._finding(read.site, *found) for found in site.new(reaction)]

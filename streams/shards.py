@@ -17,7 +17,7 @@ from streams.cluster import Cluster, Names
 from streams.crashpoints import CrashPoints
 from streams.kafka import FencedError, Partition, Writer, newest, when_there
 from streams.pipeline import Pipeline
-from streams.shard import Fetched, Shard
+from streams.shard import Fetched, Shard, Watch, unwatched
 
 logger = logging.getLogger(__name__)
 RECLAIM = 5.0
@@ -28,7 +28,14 @@ class Shards:
     """`every`: seconds between snapshots. `rebalances` grows when partitions go: what was fetched before that is void."""
 
     def __init__(
-        self, cluster: Cluster, names: Names, *, pipeline_of: Callable[[str], Pipeline], every: float, crash: CrashPoints
+        self,
+        cluster: Cluster,
+        names: Names,
+        *,
+        pipeline_of: Callable[[str], Pipeline],
+        every: float,
+        crash: CrashPoints,
+        watch: Watch = unwatched,
     ) -> None:
         self.held: dict[Partition, Shard] = {}
         self.rebalances = 0
@@ -37,12 +44,13 @@ class Shards:
         self._cluster = cluster
         self._names = names
         self._pipeline_of = pipeline_of
+        self._watch = watch
         self._every = every
         self._crash = crash
         self._mine: set[Partition] = set()
         self._lost: dict[Partition, float] = {}
         self._committed: dict[Partition, int] = {}
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._lock = asyncio.Lock()
 
     # --- What the group decides ----------------------------------------------------------------------------------------
@@ -86,7 +94,8 @@ class Shards:
             names=self._names,
             writer=writer,
             pipeline_of=self._pipeline_of,
-            executor=self._executor,
+            watch=self._watch,
+            executor=self.executor,
             every=self._every,
             crash=self._crash,
         )
@@ -162,4 +171,4 @@ class Shards:
         async with self._lock:
             for partition in list(self.held):
                 await self._drop(partition)
-        self._executor.shutdown()
+        self.executor.shutdown()

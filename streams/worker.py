@@ -20,7 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.auth import AuthProtocol
 from faust.types.tuples import TP
 
-from streams.cluster import Cluster, Names
+from streams.cluster import Cluster, Names, StalledError
 from streams.kafka import Partition
 from streams.shards import Shards
 
@@ -31,13 +31,13 @@ RECORDS = 2_000
 """In one fetch, of all partitions together."""
 FETCH_WAIT = 25
 """Milliseconds that the cluster may hold a fetch back when there is nothing."""
+LOOK = 0.5
+"""Seconds between looks at whether the worker still works."""
+END = 20.0
+"""Seconds that putting everything away may take."""
 SESSION = 15.0
 """Seconds after which the partitions of a worker that is silent go to others."""
 HEARTBEAT = 1.5
-
-
-class StalledError(Exception):
-    """There are records, and none is taken in: the process is alive but stuck, and better started anew."""
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
@@ -96,6 +96,8 @@ class _App(faust.App):
     shards: Shards
     topic_name: str
     stalled_after: float
+    turned: float
+    """When a turn was last completed, or partitions were given out."""
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self)
@@ -104,6 +106,7 @@ class _App(faust.App):
         self.shards = shards
         self.topic_name = topic
         self.stalled_after = stalled_after
+        self.turned = time.monotonic()
         self.topics.add(self.topic(topic, key_type=bytes, value_type=bytes))
         assigned, revoked = cast("Any", self._assigned), cast("Any", self._revoked)
         self.on_partitions_assigned.connect(assigned)
@@ -111,6 +114,7 @@ class _App(faust.App):
 
     async def _assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
         await self.shards.assigned(Partition(tp.partition) for tp in assigned if tp.topic == self.topic_name)
+        self.turned = time.monotonic()
 
     async def _revoked(self, _: Any, revoked: set[TP], **__: Any) -> None:
         del revoked  # the group gives all of them out anew
@@ -126,14 +130,18 @@ class _App(faust.App):
             await self.shards.take(Partition(tp.partition), part)
         await self._commit_positions(await self.shards.save())
         await consumer.seek_to_committed_of(self._places(await self.shards.reclaim()))
-        self._watch(consumer)
+        self.turned = time.monotonic()
 
-    def _watch(self, consumer: _Consumer) -> None:
-        waiting = sum(consumer.lag(tp) for tp in self._places(self.shards.held))
+    def stalled(self) -> str | None:
+        """What does not go on, if something does not. Looked at from outside the turns, since a turn may hang."""
+        still = time.monotonic() - self.turned
+        if still > self.stalled_after:
+            return f"nothing was fetched, taken in or written for {still:.0f} s"
+        waiting = sum(cast("_Consumer", self.consumer).lag(tp) for tp in self._places(self.shards.held))
         if not waiting:
             self.shards.progress = time.monotonic()
-        elif time.monotonic() - self.shards.progress > self.stalled_after:
-            raise StalledError(f"{waiting} records wait, and none was taken in for {self.stalled_after:.0f} s")
+        still = time.monotonic() - self.shards.progress
+        return f"{waiting} records wait, and none was taken in for {still:.0f} s" if still > self.stalled_after else None
 
     async def _commit_positions(self, positions: Mapping[Partition, int]) -> None:
         if positions:
@@ -176,16 +184,22 @@ class Worker:
         try:
             await self._ended()
         finally:
-            await self._put_away()
+            try:
+                async with asyncio.timeout(END):
+                    await self._put_away()
+            except TimeoutError:
+                logger.warning("not everything could be put away; what was not saved is repeated")
 
     async def _ended(self) -> None:
         """Faust keeps the reason of a crash to itself."""
-        while not self._app.should_stop:  # noqa: ASYNC110 - Faust has no event for it
-            await asyncio.sleep(0.2)
+        while not self._app.should_stop:  # Faust has no event for it
+            await asyncio.sleep(LOOK)
+            if reason := self._app.stalled():
+                raise StalledError(reason)
         raise self._app.crash_reason or ConnectionError("the worker's consumer ended")
 
     async def _put_away(self) -> None:
-        if not self._app.crashed:
+        if not self._app.crashed and self._app.stalled() is None:
             await self._app._commit_positions(await self._shards.revoked())  # noqa: SLF001 - same file
         await self._app.stop()
         await self._shards.close()

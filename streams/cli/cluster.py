@@ -12,9 +12,10 @@ from agents.rulefile import RuleFileError
 from graph.detection import ModelError
 from streams.cli.operation import first_of, settings_of, until_told
 from streams.cli.terminal import Exit, fail, log_to_stderr
-from streams.cluster import ClusterError
+from streams.cluster import ClusterError, StalledError
 from streams.folder import InUseError
 from streams.pipeline import SnapshotError
+from streams.statetopic import DamagedStateError
 
 Servers = Annotated[str | None, typer.Option(help="Kafka's bootstrap servers, host:port,...")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v")]
@@ -56,5 +57,5 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         until_told(work)
     except* (ClusterError, InUseError, RuleFileError, ValueError) as group:
         fail(first_of(group), Exit.USAGE)
-    except* (ModelError, SnapshotError, OSError) as group:
+    except* (ModelError, SnapshotError, DamagedStateError, StalledError, OSError) as group:
         fail(first_of(group), Exit.UNREADABLE)

@@ -18,7 +18,7 @@ from streams.cluster import KINDS, Names
 from streams.crashpoints import CrashPoints
 from streams.kafka import FencedError, Note, Partition
 from streams.pipeline import Pipeline, topology_of
-from streams.shard import Shard
+from streams.shard import Shard, unwatched
 from streams.statetopic import CHUNK, DamagedStateError, joined, split
 from tests.cluster.harness import LATENESS, oracle
 from tests.streams.plant import line, recording, wire
@@ -82,6 +82,7 @@ def shard_of(memory: Memory, executor: ThreadPoolExecutor, model: Model | None =
         names=NAMES,
         writer=memory,
         pipeline_of=lambda site: Pipeline(site, model=model, lateness=LATENESS),
+        watch=unwatched,
         executor=executor,
         every=0,
         crash=CrashPoints(),
