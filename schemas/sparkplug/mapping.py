@@ -7,6 +7,7 @@ message's metrics against it. A metric that cannot be understood is named among 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -252,7 +253,7 @@ def _signal(name: SignalName, kind: Datatype, details: dict[str, Any]) -> Signal
     return Signal(
         name,
         KINDS[kind],
-        unit[: bounds.NAME] if isinstance(unit, str) and unit else None,
+        (re.sub(bounds.CONTROL, "", unit)[: bounds.NAME] or None) if isinstance(unit, str) else None,
         _limit(details.get("engLow")),
         _limit(details.get("engHigh")),
     )
