@@ -7,6 +7,7 @@ Devices are nodes, with what is known of them now; what they were before hangs o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,11 +41,14 @@ from schemas.device import DeviceId, Edge, Relation
 from schemas.event import Micros
 from schemas.finding import Alert, AlertState, Fault
 
+SCHEMES = ("bolt", "neo4j")
 QUESTION_SECONDS = 30.0
 WRITE_SECONDS = 120.0
 RETRY_SECONDS = 5.0
 """For deadlocks and the like; whoever writes tries again anyway."""
 CLEARED_AT_ONCE = 10_000
+# Its own accounts of retries come in dozens; what is wrong is said once, by whoever writes.
+logging.getLogger("neo4j").setLevel(logging.CRITICAL)
 NO_STATE = ("placeholder", "unknown", None, None, None, "[]", "{}")
 
 Values = Mapping[str, Any]
@@ -81,6 +85,8 @@ class Neo4jStore:
     @property
     def _driver(self) -> Driver:
         if self._opened is None:
+            if not self._access.uri.startswith(SCHEMES):
+                raise StoreRefusedError(f"neo4j_uri {self._access.uri}: must begin with {' or '.join(SCHEMES)}")
             self._opened = GraphDatabase.driver(
                 self._access.uri,
                 auth=(self._access.username, self._access.password),

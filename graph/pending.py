@@ -94,12 +94,13 @@ class Pending:
             del waiting[next(iter(waiting))]
             self.left_out += 1
 
-    def take(self, *, site: str, origin: str, offset: int, limit: int) -> Batch | None:
+    def take(self, *, site: str, origin: str, offset: int, limit: int, empty: bool = False) -> Batch | None:
         """The next rows to write, as they are now; None if nothing waits.
 
         `offset`: the first record of the log that this graph does not know yet. Asked again before `done`, the same keys come.
+        `empty`: a batch without rows where nothing waits; it tells the database how far it is, and shows if that has lost any.
         """
-        if self._round is None and not self._begin(offset):
+        if self._round is None and not self._begin(offset, empty=empty):
             return None
         assert self._round is not None
         part = self._round.items[self._round.done : self._round.done + limit]
@@ -115,8 +116,8 @@ class Pending:
             faults=tuple(_of(FaultRow, part)),
         )
 
-    def _begin(self, offset: int) -> bool:
-        if not self.fresh:
+    def _begin(self, offset: int, *, empty: bool) -> bool:
+        if not self.fresh and not empty:
             return False
         devices, edges = self._topology.keys() if self._everything else (self._changes.devices, self._changes.edges)
         items: list[Item] = [*devices, *edges, *self._alarms.values(), *self._faults.values()]

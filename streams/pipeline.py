@@ -200,6 +200,14 @@ def topology_of(snapshot: bytes) -> Topology:
     return _topology(msgspec.msgpack.decode(snapshot))
 
 
+def pending_of(snapshot: bytes) -> tuple[int, bool]:
+    """From a pipeline's snapshot: how many rows a database did not have yet, and whether it had none."""
+    held = msgspec.msgpack.decode(snapshot).get("pending")
+    if held is None:
+        return 0, True
+    return sum(len(held[name]) for name in ("devices", "edges", "alarms", "faults")), held["everything"]
+
+
 def _topology(held: dict[str, Any]) -> Topology:
     topology = Topology().merge(unpack(held["topology"]))
     topology.forgotten = held["forgotten"]

@@ -30,6 +30,8 @@ REFUSED_PAUSE = 60.0
 """Seconds until the next try where only a changed setting helps: a database locks out who hammers."""
 GATHER = 0.1
 """Seconds in which changes of one key become one row."""
+LOOK = 10.0
+"""Seconds without a change after which the database is asked whether it is still as it was left."""
 END = 3.0
 """Seconds that a write under way has to end when the service does."""
 
@@ -65,8 +67,8 @@ class Source(Protocol):
         """Until something waits."""
         ...
 
-    async def pending(self, limit: int) -> Batch | None:
-        """The next rows; None if nothing waits."""
+    async def pending(self, limit: int, *, empty: bool) -> Batch | None:
+        """The next rows. Where nothing waits: None, or a batch without rows if it may be `empty`."""
         ...
 
     async def applied(self, batch: Batch, outcome: Outcome) -> None:
@@ -115,12 +117,13 @@ class PipelineSource:
         self.noticed()
         await self._changed.wait()
 
-    async def pending(self, limit: int) -> Batch | None:
+    async def pending(self, limit: int, *, empty: bool) -> Batch | None:
         def take() -> Batch | None:
-            return self._pending.take(site=self._pipeline.site, origin=self._origin, offset=self._offset(), limit=limit)
+            site, offset = self._pipeline.site, self._offset()
+            return self._pending.take(site=site, origin=self._origin, offset=offset, limit=limit, empty=empty)
 
         if self._in_round is None:
-            self._in_round, self._after_it = self._after_it or time.monotonic(), None
+            self._in_round, self._after_it = self._after_it, None
             self._changed.clear()
         batch: Batch | None = await self._run(take)
         if batch is None:
@@ -162,14 +165,24 @@ class Projection:
         """Until cancelled."""
         try:
             while True:
-                await self._source.changed()
-                await asyncio.sleep(GATHER)
-                while (batch := await self._source.pending(self._rows)) is not None:
+                empty = not await self._changed()
+                while (batch := await self._source.pending(self._rows, empty=empty)) is not None:
                     outcome = await self._apply(batch)
                     if outcome is not None:
                         await self._source.applied(batch, outcome)
+                        empty = False
         finally:
             self._close()
+
+    async def _changed(self) -> bool:
+        """False after a quiet time: it is then looked whether the database still holds what was written."""
+        try:
+            async with asyncio.timeout(LOOK):
+                await self._source.changed()
+        except TimeoutError:
+            return False
+        await asyncio.sleep(GATHER)
+        return True
 
     async def _apply(self, batch: Batch) -> Outcome | None:
         """None if it must be tried again; that is then not too soon."""

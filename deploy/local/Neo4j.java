@@ -5,6 +5,7 @@ import org.neo4j.configuration.GraphDatabaseSettings;
 import org.neo4j.configuration.connectors.BoltConnector;
 import org.neo4j.configuration.helpers.SocketAddress;
 import org.neo4j.dbms.api.DatabaseManagementServiceBuilder;
+import org.neo4j.graphdb.QueryExecutionException;
 
 /** Neo4j with Bolt on loopback: arguments are the data folder, the port, and the file that holds the password of "neo4j". */
 public class Neo4j {
@@ -20,8 +21,15 @@ public class Neo4j {
             .setConfig(BoltConnector.advertised_address, address)
             .build();
         Runtime.getRuntime().addShutdownHook(new Thread(service::shutdown));
-        service.database("system").executeTransactionally(
-            "ALTER USER neo4j SET PASSWORD $password CHANGE NOT REQUIRED", Map.of("password", password));
+        try {
+            service.database("system").executeTransactionally(
+                "ALTER USER neo4j SET PASSWORD $password CHANGE NOT REQUIRED", Map.of("password", password));
+        } catch (QueryExecutionException refused) {
+            // Started again on the folder of an earlier run, the password is set already, which Neo4j takes for a mistake.
+            if (!refused.getMessage().contains("cannot be the same")) {
+                throw refused;
+            }
+        }
         Files.writeString(folder.resolve("ready"), "ready");
         Thread.currentThread().join();
     }

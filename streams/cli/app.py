@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from streams.cli import cluster, deadletters, inspection, operation, recordings, schema
+from streams.cli import cluster, deadletters, inspection, operation, projection, questions, recordings, schema
 
 VARIADIC = "--events"
 
@@ -36,6 +36,8 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(deadletters.app, name="deadletter")
 app.add_typer(schema.app, name="schema")
+app.add_typer(questions.app, name="ask")
+app.add_typer(projection.app, name="projection")
 
 
 def spread(arguments: Sequence[str]) -> list[str]:

@@ -23,6 +23,9 @@ MESSAGES = Console(stderr=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="Data folder of the service.", envvar="OPENAUTOGLM_DATA")]
 DATA = Path("data")
+Data = Annotated[Path | None, typer.Option("--data", help="Data folder of the service.")]
+SiteName = Annotated[str | None, typer.Option("--site", help="Name of the plant.")]
+"""These two have no default here: they are settings, and may come from the environment or the file."""
 
 
 class Exit(IntEnum):

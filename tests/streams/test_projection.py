@@ -186,3 +186,17 @@ async def test_a_database_that_hangs_does_not_keep_the_service_from_ending(
     store.held.set()
     await asyncio.sleep(0.1)
     store.close()
+
+
+async def test_a_database_that_was_emptied_is_noticed_without_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "LOOK", 0.1)
+    owner, store = Owner(), Moody(tmp_path / "graph.db", [])
+    async with writing(store, owner) as written:
+        owner.take(EVENTS)
+        await quiet(written)
+        store.clear(SITE)
+        rows = written.written
+        async with asyncio.timeout(10):
+            while written.written == rows or written.waiting:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.02)
+    assert the_same(tmp_path / "graph.db", owner)

@@ -1,0 +1,99 @@
+"""`projection verify|rebuild|status`: the database of the graph over time, compared with the service's checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import typer
+
+from graph.store import GraphStore, StoreError
+from streams.checkpoint import DamagedError
+from streams.cli.operation import settings_of
+from streams.cli.terminal import MESSAGES, Data, Exit, Json, SiteName, fail, print_json, print_table, progress
+from streams.folder import Folder
+from streams.projection import graph_store
+from streams.upkeep import NothingThereError, live
+from streams.upkeep import rebuild as write_anew
+from streams.upkeep import verify as compare
+
+app = typer.Typer(no_args_is_help=True, help="The database of the graph over time.")
+SHOWN = 100
+
+
+class Opened(NamedTuple):
+    site: str
+    folder: Folder
+    store: GraphStore
+
+
+@contextmanager
+def opened(data: Data, site: SiteName, *, must_exist: bool = True) -> Iterator[Opened]:
+    """The store that the settings name. Ends the command with what is wrong."""
+    settings = settings_of(data=data, site=site)
+    folder = Folder(settings.data)
+    if must_exist and settings.neo4j_uri is None and not folder.graph.is_file():
+        fail(f"--data {folder.path}: no service has left a graph over time here, and neo4j_uri is not set", Exit.UNREADABLE)
+    try:
+        store = graph_store(settings, folder)
+        try:
+            yield Opened(settings.site, folder, store)
+        finally:
+            store.close()
+    except ValueError as error:
+        fail(str(error), Exit.USAGE)
+    except (StoreError, DamagedError, NothingThereError) as error:
+        fail(str(error), Exit.UNREADABLE)
+
+
+@app.command()
+def verify(data: Data = None, site: SiteName = None, json: Json = False) -> None:
+    """Compare the database with the live graph, row by row; exit status 1 if one differs."""
+    with opened(data, site) as (name, folder, store):
+        found = compare(folder, name, store)
+    if json:
+        print_json([*found.differences, {"rows": found.rows, "differences": len(found.differences), "waiting": found.waiting}])
+    elif found.differences:
+        rows = [(difference.kind, difference.key, difference.why) for difference in found.differences[:SHOWN]]
+        print_table(f"{len(found.differences)} differences", ("kind", "key", "why"), rows)
+    done = "not yet" if found.position is None else f"up to record {found.position.offset}"
+    MESSAGES.print(
+        f"{found.rows:,} rows compared, {len(found.differences):,} differ; the database is written {done}, "
+        f"the checkpoint stands at {found.offset}, {found.waiting:,} rows wait"
+    )
+    raise typer.Exit(Exit.WANTING if found.differences else Exit.DONE)
+
+
+@app.command()
+def rebuild(data: Data = None, site: SiteName = None, json: Json = False) -> None:
+    """Remove the site's rows and write them anew from the checkpoint. What the graph itself forgot is then gone."""
+    with opened(data, site, must_exist=False) as (name, folder, store):
+        now = live(folder)
+        devices, edges = now.topology.keys()
+        total = len(devices) + len(edges) + len(now.alarms) + len(now.faults)
+        with progress("writing", float(total)) as advance:
+            count = write_anew(folder, name, store, cleared=lambda _: None, written=advance)
+    if json:
+        print_json([{"site": name, "rows": count}])
+    else:
+        MESSAGES.print(f"{count:,} rows written")
+
+
+@app.command()
+def status(data: Data = None, site: SiteName = None, json: Json = False) -> None:
+    """How far the database is, and how many rows waited for it at the last checkpoint."""
+    with opened(data, site) as (name, folder, store):
+        now, position = live(folder), store.position(name)
+    found = {
+        "site": name,
+        "position": None if position is None else position.offset,
+        "checkpoint": now.offset,
+        "waiting": now.waiting,
+        "everything": now.everything,
+        "ours": position is None or position.origin == folder.identity(),
+    }
+    if json:
+        print_json([found])
+    else:
+        print_table("projection", ("", ""), list(found.items()))
