@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -30,11 +31,9 @@ def gateway(
     verbose: Verbose = False,
 ) -> None:
     """Carry one site's events from MQTT to Kafka, and its findings back, until Ctrl-C."""
-    from streams.distributed import run_gateway  # noqa: PLC0415 - only who uses Kafka needs its packages
-
     log_to_stderr(verbose=verbose)
     settings = settings_of(data=data, site=site, mqtt_host=mqtt_host, mqtt_port=mqtt_port, kafka_servers=kafka_servers)
-    _run(run_gateway(settings))
+    _run(_parts().run_gateway(settings))
 
 
 def worker(
@@ -45,11 +44,18 @@ def worker(
     verbose: Verbose = False,
 ) -> None:
     """Analyse the sites of some of the partitions, until Ctrl-C. Start more of them to share the work."""
-    from streams.distributed import run_worker  # noqa: PLC0415 - as above
-
     log_to_stderr(verbose=verbose)
     settings = settings_of(model=model, runbook=runbook, kafka_servers=kafka_servers, worker_identity=identity)
-    _run(run_worker(settings))
+    _run(_parts().run_worker(settings))
+
+
+def _parts() -> ModuleType:
+    """Only who uses Kafka needs its packages."""
+    try:
+        from streams import distributed  # noqa: PLC0415
+    except ImportError as error:
+        fail(f"{error}: pip install 'openautoglm[kafka]'", Exit.USAGE)
+    return distributed
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
