@@ -92,6 +92,7 @@ class SparkplugHost:
         self._clock = clock
         self._moved = asyncio.Event()
         self._own = State(online=True, timestamp=0)
+        self._warned = False
         self.host = Host(manner.rules)
         self.connected = asyncio.Event()
 
@@ -165,6 +166,9 @@ class SparkplugHost:
             gained.refused += out.refused
             gained.rebirths += out.rebirths
         await self._act(gained, connection)
+        if self.host.counts.early and not self._warned and not self._manner.rules.asks:
+            self._warned = True
+            logger.warning("Sparkplug: edge nodes speak whose births were before us; a passive host waits for their next ones")
 
     async def _answer(self, message: Message, connection: Connection) -> None:
         """Somebody says that this host is gone: the will of a connection before this one, as a rule."""

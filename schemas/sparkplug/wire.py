@@ -190,24 +190,29 @@ class Reader:
         """The fields from `at` to `end`."""
         if into.depth <= 0:
             raise SparkplugError("the payload is nested too deeply")
-        rules, slots = into.shape.rules, into.slots
+        rules, slots, held_slot = into.shape.rules, into.slots, into.shape.held
         while at < end:
             self._count()
-            tag, at = _u64(raw, at, end)
+            tag = raw[at]
+            at += 1
+            if tag >= MORE:
+                tag, at = varint(raw, at - 1)
             rule = rules.get(tag)
             if rule is None:
                 at = self._skip(raw, at, tag)
-            elif rule.read is None:
+                continue
+            slot, read, _, many, held = rule
+            if read is None:
                 at = self._nested(raw, at, end, rule, into)
-            else:
-                value, at = rule.read(raw, at, end)
-                if rule.many:
-                    into.lists.setdefault(rule.slot, []).append(value)
-                    continue
-                slots[rule.slot] = value
-                if rule.held:
-                    slots[into.shape.held] = rule.held
-                    into.parts.pop(rule.slot, None)
+                continue
+            value, at = read(raw, at, end)
+            if many:
+                into.lists.setdefault(slot, []).append(value)
+                continue
+            slots[slot] = value
+            if held:
+                slots[held_slot] = held
+                into.parts.pop(slot, None)
         if at != end:
             raise SparkplugError(SHORT)
         return self._made(into)

@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-PARTS = ("decode", "merge", "log", "replay", "latency", "restart")
+PARTS = ("decode", "merge", "log", "replay", "latency", "restart", "sparkplug", "projection")
 
 
 def machine() -> dict[str, Any]:

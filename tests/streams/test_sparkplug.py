@@ -218,7 +218,9 @@ async def test_other_hosts_have_neither_will_nor_state(role: str, server: Server
     assert server.of(Publish) == []
 
 
-async def test_a_passive_host_publishes_nothing_whatever_happens(server: Server, outbox: Outbox) -> None:
+async def test_a_passive_host_publishes_nothing_whatever_happens(
+    server: Server, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
     edge = Edge()
     async with running(server, outbox, manner("passive", sparkplug_reorder_timeout=0.05)) as host:
         for message in (edge.ndata(number("t", 1)), edge.nbirth(number("t", 1)), edge.ndata(bare(9, Datatype.DOUBLE, 1))):
@@ -227,6 +229,7 @@ async def test_a_passive_host_publishes_nothing_whatever_happens(server: Server,
         await server.send(*edge.ndata(number("t", 2)))
         await until(lambda: host.host.counts.gaps == 1)
     assert server.of(Publish) == []
+    assert caplog.text.count("a passive host waits for their next ones") == 1
 
 
 async def test_groups_narrow_what_is_listened_to(server: Server, outbox: Outbox) -> None:
