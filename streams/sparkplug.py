@@ -27,8 +27,8 @@ from streams.outbox import Outbox, Refused
 from streams.settings import Settings, SparkplugRole
 
 logger = logging.getLogger(__name__)
-CLEAN = Session(clean=True, most=20_000)
-"""Edge nodes' messages cannot be held back. Beyond this many they are let go of, which the sessions notice as a gap."""
+MOST_WAITING = 20_000
+"""Edge nodes' messages cannot be held back; more are let go of, and everything is asked for anew."""
 FAREWELL = 2.0
 """Seconds that the last STATE may take."""
 STAGGER = (50_000, 500_000)
@@ -93,13 +93,15 @@ class SparkplugHost:
         self._moved = asyncio.Event()
         self._own = State(online=True, timestamp=0)
         self._warned = False
+        self._overrun = False
         self.host = Host(manner.rules)
         self.connected = asyncio.Event()
 
     async def run(self) -> None:
         manner = self._manner
         topics = filters(manner.groups, manner.host)
-        links = connections(self._address, manner.identifier, topics, session=CLEAN, will=self._will)
+        session = Session(clean=True, most=MOST_WAITING)
+        links = connections(self._address, manner.identifier, topics, session=session, will=self._will)
         async with aclosing(links):
             async for connection in links:
                 await self._meet(connection)
@@ -151,8 +153,18 @@ class SparkplugHost:
                 for message in messages:
                     message.ack()
                 self._moved.set()
+                await self._catch_up(connection, len(messages))
         except ConnectionError as error:
             logger.warning("Sparkplug: MQTT connection lost: %s", error)
+
+    async def _catch_up(self, connection: Connection, taken: int) -> None:
+        """If more came than may wait here, some were let go of, deaths perhaps: then nothing that is known is sure any more."""
+        self._overrun = self._overrun or connection.waiting() + taken >= MOST_WAITING
+        if self._overrun and not connection.waiting():
+            self._overrun = False
+            logger.warning("Sparkplug: more messages than can be taken; all edge nodes are stale until they are born again")
+            await self._act(self.host.lost(self._clock()), connection)
+            await self._act(self.host.back(self._clock()), connection)
 
     async def _take(self, messages: Sequence[Message], connection: Connection) -> None:
         gained = Outcome()

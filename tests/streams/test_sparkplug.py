@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -318,6 +319,31 @@ async def test_a_lost_connection_makes_all_stale_and_the_next_one_asks(server: S
         }
         await until(lambda: "spBv1.0/plant/NCMD/line" in [one.topic for one in server.of(Publish) if isinstance(one, Publish)])
         assert host.connected.is_set()
+
+
+async def test_when_more_comes_than_may_wait_everything_is_asked_for_anew(
+    server: Server, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A death may be among what was let go of, and would never show as a gap."""
+    monkeypatch.setattr("streams.sparkplug.MOST_WAITING", 5)
+    edge, store, free = Edge(), outbox.store, asyncio.Event()
+
+    async def slow(*given: Any, **more: Any) -> Any:
+        await free.wait()
+        return await store(*given, **more)
+
+    monkeypatch.setattr(outbox, "store", slow)
+    async with running(server, outbox, manner("primary")) as host:
+        await server.send(*edge.nbirth(number("t", 0)))
+        await asyncio.sleep(0.1)
+        for at in range(20):
+            await server.send(*edge.ndata(number("t", at)))
+        await server.send(*edge.ndeath())
+        await asyncio.sleep(0.3)
+        free.set()
+        await until(lambda: "spBv1.0/plant/NCMD/line" in [one.topic for one in server.of(Publish) if isinstance(one, Publish)])
+        assert host.host.counts.received < 22
+        assert went(await kept(outbox, 8)) == ["plant/line"]
 
 
 async def test_what_cannot_be_kept_ends_the_host(server: Server, outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
