@@ -12,10 +12,12 @@ from streams.cluster import Cluster, ClusterError, Names
 from streams.crashpoints import CrashPoints
 from streams.findings import FindingStore
 from streams.folder import Folder
+from streams.followed import Projections
 from streams.gateway import Gateway
-from streams.kafka import KafkaLog, prepare, when_there
+from streams.kafka import KafkaLog, identity, prepare, when_there
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
+from streams.projection import graph_store
 from streams.publisher import Publisher
 from streams.relay import Relay
 from streams.service import mqtt_address, sparkplug_host
@@ -74,6 +76,7 @@ class Pipelines:
             lateness=Lateness(allowed=int(settings.allowed_lateness * SECOND), idle=int(settings.idle_source * SECOND)),
             horizon=int(settings.horizon * SECOND),
             runbook=Runbook.load(settings.runbook, site=site) if settings.runbook else None,
+            projected=settings.neo4j_uri is not None,
         )
 
     def _model(self, site: str) -> Model | None:
@@ -98,6 +101,11 @@ async def run_worker(settings: Settings) -> None:
         every=settings.checkpoint_every,
         crash=CrashPoints(settings.crash_at),
     )
+    if settings.neo4j_uri is not None:
+        origin = f"{await identity(cluster)}/{names.events}"
+        shards.watch = Projections(
+            lambda: graph_store(settings, Folder(settings.data)), origin=origin, executor=shards.executor
+        )
     worker = Worker(cluster, names, shards, identity=settings.worker_identity, stalled_after=settings.stalled_after)
     await worker.run()
 

@@ -85,6 +85,17 @@ async def prepare(cluster: Cluster, names: Names, *, partitions: int, replicatio
         await admin.close()
 
 
+async def identity(cluster: Cluster) -> str:
+    """The cluster's own name for itself. Raises ConnectionError."""
+    admin = AIOKafkaAdminClient(**cluster.options())
+    async with _bounded(cluster):
+        await admin.start()
+        try:
+            return str((await admin.describe_cluster())["cluster_id"])
+        finally:
+            await admin.close()
+
+
 _EXISTS = 36
 
 

@@ -35,16 +35,16 @@ class Shards:
         pipeline_of: Callable[[str], Pipeline],
         every: float,
         crash: CrashPoints,
-        watch: Watch = unwatched,
     ) -> None:
         self.held: dict[Partition, Shard] = {}
         self.rebalances = 0
         self.progress = time.monotonic()
         """When records were last taken in."""
+        self.watch: Watch = unwatched
+        """Who follows the sites that are here."""
         self._cluster = cluster
         self._names = names
         self._pipeline_of = pipeline_of
-        self._watch = watch
         self._every = every
         self._crash = crash
         self._mine: set[Partition] = set()
@@ -94,7 +94,7 @@ class Shards:
             names=self._names,
             writer=writer,
             pipeline_of=self._pipeline_of,
-            watch=self._watch,
+            watch=self.watch,
             executor=self.executor,
             every=self._every,
             crash=self._crash,

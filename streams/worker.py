@@ -9,6 +9,7 @@ and by that alone.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -180,8 +181,8 @@ class Worker:
 
     async def run(self) -> None:
         """Until cancelled; the snapshots are written then. Raises whatever stopped it."""
-        await self._app.start()
         try:
+            await self._app.start()
             await self._ended()
         finally:
             try:
@@ -195,6 +196,7 @@ class Worker:
         while not self._app.should_stop:  # Faust has no event for it
             await asyncio.sleep(LOOK)
             if reason := self._app.stalled():
+                logger.error("the worker hangs here:\n%s", _stacks())
                 raise StalledError(reason)
         raise self._app.crash_reason or ConnectionError("the worker's consumer ended")
 
@@ -214,3 +216,11 @@ def _credentials(cluster: Cluster) -> SASLCredentials | SSLCredentials | None:
         sasl.protocol = AuthProtocol.SASL_SSL if context else AuthProtocol.SASL_PLAINTEXT
         return sasl
     return SSLCredentials(context) if context else None
+
+
+def _stacks() -> str:
+    """Where every task of this loop waits."""
+    text = io.StringIO()
+    for task in asyncio.all_tasks():
+        task.print_stack(file=text)
+    return text.getvalue()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -46,7 +51,25 @@ def worker(
     """Analyse the sites of some of the partitions, until Ctrl-C. Start more of them to share the work."""
     log_to_stderr(verbose=verbose)
     settings = settings_of(model=model, runbook=runbook, kafka_servers=kafka_servers, worker_identity=identity)
-    _run(_parts().run_worker(settings))
+    with _ending_at_once():
+        _run(_parts().run_worker(settings))
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """A thread of Faust can hang when it is to end, and would keep the process; there is nothing left to save by then."""
+    status = int(Exit.WANTING)
+    try:
+        yield
+        status = int(Exit.DONE)
+    except typer.Exit as ended:
+        status = ended.exit_code
+    except BaseException:  # noqa: BLE001 - shown, and the process ends
+        traceback.print_exc()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _parts() -> ModuleType:

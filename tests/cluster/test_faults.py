@@ -6,13 +6,14 @@ The short set; `make soak` runs the long one.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from graph.detection import Model
-from tests.cluster.world import Hurt, Verdict, cut, hold, judged, kill, pause, slow, world
+from tests.cluster.world import Engines, Hurt, Verdict, cut, engines, hold, judged, kill, pause, slow, world
 from tests.streams.plant import recording
 
 pytestmark = pytest.mark.xdist_group("chaos")
@@ -39,9 +40,18 @@ SHORT: dict[str, list[tuple[float, Hurt]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def there_are(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    with engines(tmp_path_factory.mktemp("engines")) as made:
+        yield made
+
+
 @pytest.mark.parametrize("name", SHORT)
-async def test_nothing_is_lost_and_nothing_counts_twice(name: str, model: tuple[Model, Path], tmp_path: Path) -> None:
-    async with asyncio.timeout(150), world(tmp_path, model[1]) as there:
+async def test_nothing_is_lost_and_nothing_counts_twice(
+    name: str, there_are: Engines, model: tuple[Model, Path], tmp_path: Path
+) -> None:
+    site = f"faults-{list(SHORT).index(name)}"
+    async with asyncio.timeout(150), world(there_are, tmp_path, site=site, model=model[1]) as there:
         verdict = await judged(there, EVENTS, model[0], SHORT[name])
     assert verdict.good, verdict
     assert (verdict.events, verdict.alerts > 0) == (len(EVENTS), True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from deploy.local.services import Local
+from deploy.local.services import PASSWORD, Local
 from graph.detection import Model
 from schemas.event import Event
 from schemas.finding import Alert
@@ -27,56 +28,74 @@ from streams.topics import Topics
 from tests.cluster.harness import Harness, Left, Process, oracle
 from tests.cluster.proxy import Proxy
 from tests.crash.gateway import SpoolingGateway
-from tests.services import free_port, running
+from tests.services import free_port, missing, running
 
 logger = logging.getLogger(__name__)
-SITE = "chaos"
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The services of all runs. Clients of Kafka come through `front`, where each run has its proxy."""
+
+    kafka: Local
+    mosquitto: Local
+    neo4j: Local
+    front: int
+
+
+@contextmanager
+def engines(folder: Path) -> Iterator[Engines]:
+    with ExitStack() as stack:
+        mosquitto = stack.enter_context(running("mosquitto", folder / "mosquitto"))
+        neo4j = stack.enter_context(running("neo4j", folder / "neo4j"))
+        first = free_port(4)
+        kafka = Local("kafka", folder / "kafka", first, advertised=first + 3)
+        stack.callback(kafka.stop)
+        kafka.start()
+        yield Engines(kafka, mosquitto, neo4j, first + 3)
 
 
 @dataclass
 class World:
     """What there is to hurt. `links`: the proxies between the gateway process and its broker, and before Kafka."""
 
-    folder: Path
-    kafka: Local
-    mosquitto: Local
+    site: str
+    engines: Engines
     harness: Harness
     gateway: Process
     workers: list[Process]
     links: Mapping[str, Proxy]
+    data: Path
+    """Where the gateway process keeps what it has not handed on."""
     told: list[bytes] = field(default_factory=list)
     """Alerts as an MQTT subscriber got them."""
 
-    def service(self, name: str) -> Local:
-        return {"kafka": self.kafka, "mosquitto": self.mosquitto}[name]
+    def service(self, name: str) -> Local | None:
+        return getattr(self.engines, name, None)
 
-    def processes(self) -> list[Process]:
-        return [self.gateway, *self.workers]
+    def process(self, name: str) -> Process:
+        return self.gateway if name == "gateway" else self.workers[int(name.rpartition("-")[2])]
 
 
 @asynccontextmanager
-async def world(folder: Path, model: Path, *, workers: int = 2, data: Path | None = None) -> AsyncIterator[World]:
-    """`data`: where the gateway process keeps what it has not handed on."""
+async def world(there: Engines, folder: Path, *, site: str, model: Path, workers: int = 2) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
-        services = stack.enter_context(ExitStack())
-        mosquitto = services.enter_context(running("mosquitto", folder / "mosquitto"))
-        uplink = await stack.enter_async_context(Proxy(mosquitto.port).running())
-        front = await stack.enter_async_context(Proxy(free_port(3)).running())
-        kafka = Local("kafka", folder / "kafka", front.target, advertised=front.port)
-        await asyncio.to_thread(kafka.start)
-        services.callback(kafka.stop)
-        harness = Harness(f"127.0.0.1:{front.port}", "chaos", folder, model, partitions=2)
-        at = {"mqtt_host": "127.0.0.1", "mqtt_port": uplink.port, "site": SITE, "data": data or folder / "gateway"}
+        uplink = await stack.enter_async_context(Proxy(there.mosquitto.port).running())
+        front = await stack.enter_async_context(Proxy(there.kafka.port, there.front).running())
+        harness = Harness(f"127.0.0.1:{front.port}", site, folder, model, partitions=2)
+        data = folder / "gateway"
+        at = {"mqtt_host": "127.0.0.1", "mqtt_port": uplink.port, "site": site, "data": data}
+        database = {"neo4j_uri": f"bolt://127.0.0.1:{there.neo4j.port}", "neo4j_password": PASSWORD, "stalled_after": 20}
         gateway = Process("gateway", "gateway", folder, harness.settings(**at))
-        crew = [Process("worker", f"worker-{number}", folder, harness.settings()) for number in range(workers)]
-        there = World(folder, kafka, mosquitto, harness, gateway, crew, {"mqtt": uplink, "kafka": front})
+        crew = [Process("worker", f"worker-{number}", folder, harness.settings(**database)) for number in range(workers)]
+        made = World(site, there, harness, gateway, crew, {"mqtt": uplink, "kafka": front}, data)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        running_tasks = [tasks.create_task(kept_running(process)) for process in there.processes()]
-        running_tasks.append(tasks.create_task(_subscribe(there)))
+        background = [tasks.create_task(kept_running(process)) for process in (gateway, *crew)]
+        background.append(tasks.create_task(_subscribe(made)))
         try:
-            yield there
+            yield made
         finally:
-            for task in running_tasks:
+            for task in background:
                 task.cancel()
 
 
@@ -94,8 +113,8 @@ async def kept_running(process: Process) -> None:
 
 async def _subscribe(there: World) -> None:
     """A subscriber with a lasting session; a repeat of what it has seen is the same alert again, and no news."""
-    topic = Topics(SITE).findings("alerts")
-    async for connection in connections(Address("127.0.0.1", there.mosquitto.port), "subscriber", [topic]):
+    topic = Topics(there.site).findings("alerts")
+    async for connection in connections(Address("127.0.0.1", there.engines.mosquitto.port), "subscriber", [topic]):
         with suppress(ConnectionError):
             async for message in connection.messages():
                 there.told.append(message.payload)
@@ -125,19 +144,21 @@ Hurt = Callable[[World], Awaitable[None]]
 async def judged(there: World, events: list[Event], model: Model | None, hurts: list[tuple[float, Hurt]]) -> Verdict:
     """Publish, hurt at the given seconds, wait until all is quiet, and compare."""
     began = asyncio.get_running_loop().time()
-    gateway = SpoolingGateway(Address("127.0.0.1", there.mosquitto.port), Topics(SITE), events, size=20, pace=0.15)
+    gateway = SpoolingGateway(
+        Address("127.0.0.1", there.engines.mosquitto.port), Topics(there.site), events, size=20, pace=0.15
+    )
     async with asyncio.TaskGroup() as tasks:
         sending = tasks.create_task(gateway.run())
         for at, hurt in hurts:
             tasks.create_task(_later(at, partial(hurt, there)))
         await gateway.done.wait()
         await sending
-    expected = oracle(SITE, events, model)
-    await there.harness.settled({SITE: len(events)})
+    expected = oracle(there.site, events, model)
+    await there.harness.settled({there.site: len(events)})
     wanted = {_key(alert) for alert in expected.alerts}
     while {_key(msgspec.json.decode(body, type=Alert)) for body in there.told} < wanted:  # noqa: ASYNC110
         await asyncio.sleep(0.2)
-    left = (await there.harness.left([SITE]))[SITE]
+    left = (await there.harness.left([there.site]))[there.site]
     return _compared(left, expected, asyncio.get_running_loop().time() - began)
 
 
@@ -170,27 +191,27 @@ def _compared(left: Left, expected: Left, seconds: float) -> Verdict:
 
 async def kill(there: World, name: str, *, away: float = 1.0) -> None:
     """SIGKILL. A service is away for some seconds; a process comes back by its supervisor."""
-    if name in ("kafka", "mosquitto"):
-        service = there.service(name)
-        await asyncio.to_thread(service.kill)
-        await asyncio.sleep(away)
-        await asyncio.to_thread(service.start)
-    else:
-        _process(there, name).send(signal.SIGKILL)
+    service = there.service(name)
+    if service is None:
+        there.process(name).send(signal.SIGKILL)
+        return
+    await asyncio.to_thread(service.kill)
+    await asyncio.sleep(away)
+    await asyncio.to_thread(service.start)
 
 
 async def pause(there: World, name: str, *, seconds: float) -> None:
     """SIGSTOP, and SIGCONT after some seconds."""
-    hurt = there.service(name) if name in ("kafka", "mosquitto") else _process(there, name)
-    if isinstance(hurt, Local):
-        hurt.pause()
+    service = there.service(name)
+    if service is not None:
+        service.pause()
     else:
-        hurt.send(signal.SIGSTOP)
+        there.process(name).send(signal.SIGSTOP)
     await asyncio.sleep(seconds)
-    if isinstance(hurt, Local):
-        hurt.resume()
+    if service is not None:
+        service.resume()
     else:
-        hurt.send(signal.SIGCONT)
+        there.process(name).send(signal.SIGCONT)
 
 
 async def cut(there: World, name: str, *, seconds: float) -> None:
@@ -218,20 +239,43 @@ async def slow(there: World, name: str, *, delay: float, seconds: float) -> None
     link.delay = 0.0
 
 
-async def fill(there: World, folder: Path, *, seconds: float) -> None:
-    """No byte is left on a file system for a while."""
-    del there
-    block = folder / "block"
-    with block.open("wb") as file, suppress(OSError):
+async def fill(there: World, *, seconds: float) -> None:
+    """The gateway process's file system is full for a while."""
+    block = there.data / "block"
+    with suppress(OSError), block.open("wb", buffering=0) as file:
         while True:
             file.write(b"\0" * 4096)
-            file.flush()
     await asyncio.sleep(seconds)
     block.unlink()
 
 
-def _process(there: World, name: str) -> Process:
-    return there.gateway if name == "gateway" else there.workers[int(name.rpartition("-")[2])]
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A file system of its own, in memory; skips where one may not mount."""
+    folder.mkdir(parents=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False, capture_output=True
+    )
+    if done.returncode:
+        missing(f"no file system of a fixed size can be mounted: {done.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
-__all__ = ["Verdict", "World", "cut", "fill", "hold", "judged", "kill", "pause", "slow", "world"]
+__all__ = [
+    "Engines",
+    "Verdict",
+    "World",
+    "cut",
+    "engines",
+    "fill",
+    "hold",
+    "judged",
+    "kill",
+    "pause",
+    "slow",
+    "small_disk",
+    "world",
+]
