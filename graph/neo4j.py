@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.resources import files
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from neo4j import Driver, GraphDatabase, ManagedTransaction, unit_of_work
@@ -23,6 +23,7 @@ from neo4j.exceptions import AuthError, ClientError, ConfigurationError, DriverE
 from graph.claims import EdgeKey
 from graph.store import (
     Batch,
+    Difference,
     KnownDevice,
     Outcome,
     Position,
@@ -152,9 +153,7 @@ class Neo4jStore:
             writer = _Writer(transaction, batch.site)
             outcome = verdict(writer.lock(), batch)
             if outcome is Outcome.WRITTEN:
-                writer.devices(batch.devices)
-                for relation, rows in _by_relation(batch.edges):
-                    writer.edges(relation, rows)
+                writer.graph(batch.devices, batch.edges)
                 writer.findings(batch.alarms, batch.faults)
                 if batch.last:
                     writer.run(cypher("move_position"), origin=batch.origin, next=batch.through)
@@ -219,6 +218,15 @@ class Neo4jStore:
         yield from (msgspec.json.decode(row[0], type=Fault) for row in self._ask("all_faults", site=site))
 
 
+class _DeviceChanges(NamedTuple):
+    """States to remove, to end and to add; and each device as it is `now`."""
+
+    gone: list[str]
+    ended: list[Any]
+    new: list[Any]
+    now: list[Any]
+
+
 class _Writer:
     """One site in one transaction."""
 
@@ -236,50 +244,62 @@ class _Writer:
         origin, offset = self.run(cypher("lock_position"))[0]
         return None if origin is None else Position(origin, offset)
 
-    def devices(self, rows: Sequence[DeviceRow]) -> None:
+    def graph(self, devices: Sequence[DeviceRow], edges: Sequence[EdgeRow]) -> None:
+        """All is read before anything is written: to look into what a transaction has not committed yet takes Neo4j long."""
+        states = self._device_changes(devices)
+        spans = {relation: self._edge_changes(relation, rows) for relation, rows in _by_relation(edges)}
+        self._write_devices(states)
+        elements = self._name({end for row in edges for end in row.key[:2]})
+        for relation, change in spans.items():
+            self.run(_of("remove_edges", relation), elements=change.gone)
+            self.run(_of("end_edges", relation), rows=change.ended)
+            new = [(elements[source], elements[target], *span) for source, target, *span in change.new]
+            self.run(_of("write_edges", relation), rows=new)
+
+    def _device_changes(self, rows: Sequence[DeviceRow]) -> _DeviceChanges:
         held: dict[str, list[DeviceSpan]] = {}
         elements: dict[tuple[str, int], str] = {}
         for name, element, *span in self.run(cypher("held_states"), rows=[(row.device_id, row.since) for row in rows]):
             held.setdefault(name, []).append(DeviceSpan(*span))
             elements[name, span[0]] = element
-        gone, ended, new, now = [], [], [], []
+        found = _DeviceChanges([], [], [], [])
         for row in rows:
             name, before = row.device_id, held.get(row.device_id, [])
             wanted = splice(before, row.since, row.spans)
             change = difference(before, wanted)
-            gone += [elements[name, span.start] for span in change.gone]
-            ended += [(elements[name, span.start], span.end) for span in change.ended]
-            new += [(name, *span) for span in change.new]
+            found.gone.extend(elements[name, span.start] for span in change.gone)
+            found.ended.extend((elements[name, span.start], span.end) for span in change.ended)
+            found.new.extend((name, *span) for span in change.new)
             state = wanted[-1][2:] if wanted and wanted[-1].end is None else NO_STATE
-            now.append((name, row.seen, msgspec.json.encode(row.signals).decode(), *state))
-        self.run(cypher("write_devices"), rows=now)
-        self.run(cypher("remove_states"), elements=gone)
-        self.run(cypher("end_states"), rows=ended)
-        self.run(cypher("write_states"), rows=new)
+            found.now.append((name, row.seen, msgspec.json.encode(row.signals).decode(), *state))
+        return found
 
-    def edges(self, relation: Relation, rows: Sequence[EdgeRow]) -> None:
-        self._name({end for row in rows for end in row.key[:2]})
+    def _write_devices(self, change: _DeviceChanges) -> None:
+        self.run(cypher("write_devices"), rows=change.now)
+        self.run(cypher("remove_states"), elements=change.gone)
+        self.run(cypher("end_states"), rows=change.ended)
+        self.run(cypher("write_states"), rows=change.new)
+
+    def _edge_changes(self, relation: Relation, rows: Sequence[EdgeRow]) -> Difference:
         held: dict[tuple[str, str], list[EdgeSpan]] = {}
         elements: dict[tuple[str, str, int], str] = {}
         asked = [(*row.key[:2], row.since) for row in rows]
         for source, target, element, *span in self.run(_of("held_edges", relation), rows=asked):
             held.setdefault((source, target), []).append(EdgeSpan(*span))
             elements[source, target, span[0]] = element
-        gone, ended, new = [], [], []
+        found = Difference([], [], [])
         for row in rows:
             source, target, _ = row.key
             before = held.get((source, target), [])
             change = difference(before, splice(before, row.since, row.spans))
-            gone += [elements[source, target, span.start] for span in change.gone]
-            ended += [(elements[source, target, span.start], span.end) for span in change.ended]
-            new += [(source, target, *span) for span in change.new]
-        self.run(_of("remove_edges", relation), elements=gone)
-        self.run(_of("end_edges", relation), rows=ended)
-        self.run(_of("write_edges", relation), rows=new)
+            found.gone.extend(elements[source, target, span.start] for span in change.gone)
+            found.ended.extend((elements[source, target, span.start], span.end) for span in change.ended)
+            found.new.extend((source, target, *span) for span in change.new)
+        return found
 
-    def _name(self, devices: set[DeviceId]) -> None:
-        """Devices of which nothing else is known are nodes too; in order, so that two writers cannot wait for each other."""
-        self.run(cypher("name_devices"), ids=sorted(devices))
+    def _name(self, devices: set[DeviceId]) -> dict[str, str]:
+        """Nodes by device, also of those of which nothing else is known; in order, so that writers cannot block each other."""
+        return dict(self.run(cypher("name_devices"), ids=sorted(devices)))
 
     def findings(self, alarms: Sequence[AlarmRow], faults: Sequence[FaultRow]) -> None:
         self._name({row.alert.device_id for row in alarms} | {end for fault in faults for end in _named(fault)})

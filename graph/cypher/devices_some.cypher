@@ -1,5 +1,5 @@
 UNWIND $ids AS id
-MATCH (d:Device {site: $site, deviceId: id})
+MATCH (d:Device {site: $site, deviceId: id}) USING INDEX d:Device(site, deviceId)
 OPTIONAL MATCH (d)-[:WAS]->(s:State) WHERE s.validFrom <= $at AND (s.validTo IS NULL OR s.validTo > $at)
 WITH d, s
 WHERE s IS NOT NULL OR d.seenFrom <= $at
