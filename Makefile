@@ -6,7 +6,7 @@ PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo services services-stop test check bench pins clean
+.PHONY: help setup dev demo services services-stop test check bench bench-stream soak pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -53,8 +53,14 @@ check: $(VENV)/.dev ## lint, types, import contracts, size limits
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/contracts/sizes.py
 
+soak: $(VENV)/.dev ## kill, pause, cut and fill a whole deployment for an hour; a table on stdout
+	@$(BIN)/python -m tests.cluster.soak
+
 bench: $(VENV)/.dev ## measure each part beside its peer; JSON on stdout
 	@$(BIN)/python -m tests.bench
+
+bench-stream: $(VENV)/.dev $(PEERS)/.ready ## Kafka to graph, takeover and projection, beside their peers; JSON on stdout
+	@$(BIN)/python -m tests.bench stream distributed takeover projection
 
 clean: ## remove the virtual environment and all caches
 	@rm -rf $(VENV) $(PEERS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack, closing
+from functools import partial
 
 from agents.runbook import Runbook
 from graph.detection import Model, load
@@ -20,6 +21,7 @@ from streams.pipeline import Pipeline
 from streams.projection import graph_store
 from streams.publisher import Publisher
 from streams.relay import Relay
+from streams.remote import KafkaTruth, origin
 from streams.service import mqtt_address, sparkplug_host
 from streams.settings import Settings
 from streams.shards import Shards
@@ -44,6 +46,11 @@ def cluster_of(settings: Settings) -> Cluster:
         password=lambda: secret.get_secret_value() if secret else None,
         authorities=settings.kafka_authorities,
     )
+
+
+def truth_of(settings: Settings) -> KafkaTruth:
+    """Raises ClusterError."""
+    return KafkaTruth(cluster_of(settings), Names(settings.kafka_prefix), settings.site)
 
 
 async def prepared(settings: Settings, cluster: Cluster, names: Names) -> int:
@@ -102,10 +109,8 @@ async def run_worker(settings: Settings) -> None:
         crash=CrashPoints(settings.crash_at),
     )
     if settings.neo4j_uri is not None:
-        origin = f"{await identity(cluster)}/{names.events}"
-        shards.watch = Projections(
-            lambda: graph_store(settings, Folder(settings.data)), origin=origin, executor=shards.executor
-        )
+        named = partial(origin, await identity(cluster), names)
+        shards.watch = Projections(lambda: graph_store(settings, Folder(settings.data)), origin=named, executor=shards.executor)
     worker = Worker(cluster, names, shards, identity=settings.worker_identity, stalled_after=settings.stalled_after)
     await worker.run()
 

@@ -34,16 +34,16 @@ class Followed:
 
 
 class Projections:
-    """`origin`: of the events topic, the same for all workers, so that only the owner of a partition writes what is new."""
+    """`origin`: of a partition, the same for all workers, so that what one has written is known to the next."""
 
-    def __init__(self, store_of: Callable[[], GraphStore], *, origin: str, executor: Executor) -> None:
+    def __init__(self, store_of: Callable[[], GraphStore], *, origin: Callable[[Partition], str], executor: Executor) -> None:
         self._store_of = store_of
         self._origin = origin
         self._executor = executor
 
     def __call__(self, partition: Partition, site: Site) -> Followed:
         source = PipelineSource(
-            site.pipeline, origin=f"{self._origin}/{partition}", offset=lambda: site.position, run=self._in_model_thread
+            site.pipeline, origin=self._origin(partition), offset=lambda: site.position, run=self._in_model_thread
         )
         return Followed(Projection(self._store_of(), source), source, site.pipeline.site)
 

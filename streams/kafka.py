@@ -96,6 +96,17 @@ async def identity(cluster: Cluster) -> str:
             await admin.close()
 
 
+async def partitions_of(cluster: Cluster, names: Names) -> int:
+    """How many partitions the topics have, that must be there. Raises ClusterError, ConnectionError."""
+    admin = AIOKafkaAdminClient(**cluster.options())
+    async with _bounded(cluster):
+        await admin.start()
+        try:
+            return await _same_partitions(admin, names)
+        finally:
+            await admin.close()
+
+
 _EXISTS = 36
 
 
@@ -257,8 +268,32 @@ class Writer:
                 await self._producer.stop()
 
 
+class Found(NamedTuple):
+    """A record of a topic; without a value, its key is let go of."""
+
+    topic: str
+    key: str
+    value: bytes | None
+
+
 async def newest(cluster: Cluster, topic: str, partition: Partition) -> Mapping[str, bytes]:
     """The newest committed value of each key of one partition. Raises ConnectionError."""
+    held: dict[str, bytes] = {}
+    async for found in _from_start(cluster, topic, partition):
+        if found.value is None:
+            held.pop(found.key, None)
+        else:
+            held[found.key] = found.value
+    return held
+
+
+async def committed(cluster: Cluster, topic: str, partition: Partition) -> list[Found]:
+    """All that is committed to one partition now. Raises ConnectionError."""
+    return [found async for found in _from_start(cluster, topic, partition)]
+
+
+async def _from_start(cluster: Cluster, topic: str, partition: Partition) -> AsyncIterator[Found]:
+    """Up to where the partition ends when this begins."""
     consumer = AIOKafkaConsumer(
         **cluster.options(),
         isolation_level="read_committed",
@@ -266,12 +301,10 @@ async def newest(cluster: Cluster, topic: str, partition: Partition) -> Mapping[
         max_partition_fetch_bytes=FETCH,
         fetch_max_bytes=4 * FETCH,
     )
-    held: dict[str, bytes] = {}
     place = TopicPartition(topic, partition)
-    async with _bounded(cluster):
-        await consumer.start()
     try:
         async with _bounded(cluster):
+            await consumer.start()
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
             end = (await consumer.end_offsets([place]))[place]
@@ -281,26 +314,13 @@ async def newest(cluster: Cluster, topic: str, partition: Partition) -> Mapping[
                 records = await consumer.getmany(place, timeout_ms=1000)
                 at = await consumer.position(place)
             for record in records.get(place, ()):
-                key = (record.key or b"").decode(errors="replace")
-                if record.value is None:
-                    held.pop(key, None)
-                else:
-                    held[key] = record.value
+                yield _found(record)
     finally:
         with suppress(KafkaError):
             await consumer.stop()
-    return held
 
 
 # --- Subscribers' side -----------------------------------------------------------------------------------------------------
-
-
-class Found(NamedTuple):
-    """A record of a findings topic."""
-
-    topic: str
-    key: str
-    value: bytes
 
 
 async def follow(cluster: Cluster, topics: Sequence[str], *, group: str) -> AsyncIterator[list[Found]]:
@@ -337,4 +357,4 @@ async def follow(cluster: Cluster, topics: Sequence[str], *, group: str) -> Asyn
 
 
 def _found(record: Any) -> Found:
-    return Found(record.topic, (record.key or b"").decode(errors="replace"), record.value or b"")
+    return Found(record.topic, (record.key or b"").decode(errors="replace"), record.value)

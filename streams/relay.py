@@ -39,12 +39,12 @@ class Relay:
             await asyncio.sleep(PAUSE)
 
     async def _keep(self, bulk: list[Found]) -> None:
-        ours = [found for found in bulk if found.key == self._site]
+        ours = [found for found in bulk if found.key == self._site and found.value is not None]
         alerts = [found.value for found in ours if found.topic == self._names.findings(Kind.ALERTS)]
         faults = [found.value for found in ours if found.topic == self._names.findings(Kind.FAULTS)]
         new = await self._store.save(
-            [msgspec.json.decode(value, type=Alert) for value in alerts],
-            [msgspec.json.decode(value, type=Fault) for value in faults],
+            [msgspec.json.decode(value or b"", type=Alert) for value in alerts],
+            [msgspec.json.decode(value or b"", type=Fault) for value in faults],
         )
         if new:
             self.found.set()

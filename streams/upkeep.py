@@ -1,7 +1,7 @@
 """Comparing the projection with the live graph, and writing it anew: `openautoglm projection verify|rebuild|status`.
 
-The live graph is the service's checkpoint. A service that runs may be some seconds further than its checkpoint, so what differs
-is looked at again when there is a newer one.
+The live graph is the service's checkpoint, or the workers' snapshot of the site. Who runs may be some seconds further than
+that, so what differs is looked at again when there is a newer one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -47,6 +47,13 @@ class Live(NamedTuple):
     alarms: list[AlarmRow]
     faults: list[Fault]
 
+    @classmethod
+    def of(cls, snapshot: bytes, offset: int, alerts: Iterable[bytes], faults: Iterable[bytes]) -> Live:
+        """From a pipeline's snapshot, and every state of its findings in the order in which they were made."""
+        waiting, everything = pending_of(snapshot)
+        newest = {fault.fault_id: fault for body in faults for fault in [msgspec.json.decode(body, type=Fault)]}
+        return cls(topology_of(snapshot), offset, waiting, everything, _alarms(alerts), list(newest.values()))
+
 
 class Difference(msgspec.Struct, frozen=True):
     """A key whose row in the database is not what the live graph says."""
@@ -66,44 +73,62 @@ class Verdict(msgspec.Struct, frozen=True):
     waiting: int
 
 
-def live(folder: Folder) -> Live:
-    """Raises DamagedError, NothingThereError."""
-    held = checkpoint.load(folder.checkpoint)
-    if held is None:
-        raise NothingThereError(f"--data {folder.path}: no service has left a checkpoint here")
-    waiting, everything = pending_of(held.snapshot)
-    alarms, faults = _findings(folder)
-    return Live(topology_of(held.snapshot), held.offset, waiting, everything, alarms, faults)
-
-
-def _findings(folder: Folder) -> tuple[list[AlarmRow], list[Fault]]:
-    if not folder.findings.is_file():
-        return [], []
+def _alarms(bodies: Iterable[bytes]) -> list[AlarmRow]:
     raised: dict[str, str] = {}
     alerts: dict[str, Alert] = {}
-    with closing(FindingStore(folder.findings)) as store:
-        for body in store.every(Kind.ALERTS):
-            alert = msgspec.json.decode(body, type=Alert)
-            alerts[alert.alert_id] = alert
-            if alert.state is AlertState.RAISED:
-                raised[alert.alert_id] = alert.time
-        faults = {
-            fault.fault_id: fault for body in store.every(Kind.FAULTS) for fault in [msgspec.json.decode(body, type=Fault)]
-        }
-    return [AlarmRow(alert, raised.get(name)) for name, alert in alerts.items()], list(faults.values())
+    for body in bodies:
+        alert = msgspec.json.decode(body, type=Alert)
+        alerts[alert.alert_id] = alert
+        if alert.state is AlertState.RAISED:
+            raised[alert.alert_id] = alert.time
+    return [AlarmRow(alert, raised.get(name)) for name, alert in alerts.items()]
+
+
+class Truth(Protocol):
+    """Where the live graph of a site can be read, by whom it is written, and whether they are at it."""
+
+    def live(self) -> Live:
+        """Raises DamagedError, DamagedStateError, NothingThereError, ConnectionError."""
+        ...
+
+    def origin(self) -> str: ...
+
+    def runs(self) -> bool: ...
+
+
+class FolderTruth(NamedTuple):
+    """What a service has left in its data folder."""
+
+    folder: Folder
+
+    def live(self) -> Live:
+        folder = self.folder
+        held = checkpoint.load(folder.checkpoint)
+        if held is None:
+            raise NothingThereError(f"--data {folder.path}: no service has left a checkpoint here")
+        if not folder.findings.is_file():
+            return Live.of(held.snapshot, held.offset, (), ())
+        with closing(FindingStore(folder.findings)) as store:
+            return Live.of(held.snapshot, held.offset, store.every(Kind.ALERTS), store.every(Kind.FAULTS))
+
+    def origin(self) -> str:
+        return self.folder.identity()
+
+    def runs(self) -> bool:
+        return self.folder.in_use
 
 
 # --- Verify -----------------------------------------------------------------------------------------------------------------
 
 
-def verify(folder: Folder, site: str, store: GraphStore) -> Verdict:
+def verify(truth: Truth, site: str, store: GraphStore) -> Verdict:
     """Compare all rows. With a service that runs, a difference counts if it stays."""
     until = time.monotonic() + PATIENCE
-    now, position = live(folder), store.position(site)
+    now, position = truth.live(), store.position(site)
     rows, found = _compare(now, store.rows(site))
-    while found and folder.in_use and time.monotonic() < until:
+    while found and truth.runs() and time.monotonic() < until:
         time.sleep(LOOK)
-        now, position = live(folder), store.position(site)
+        now, position = truth.live(), store.position(site)
         rows, again = _compare(now, store.rows(site))
         found = {name: difference for name, difference in again.items() if name in found}
     return Verdict(rows, list(found.values()), position, now.offset, now.waiting)
@@ -179,23 +204,23 @@ def _finding(wanted: AlarmRow | Fault | None, held: Row | None) -> str:
 
 
 def rebuild(
-    folder: Folder, site: str, store: GraphStore, *, cleared: Callable[[int], None], written: Callable[[int], None]
+    truth: Truth, site: str, store: GraphStore, *, cleared: Callable[[int], None], written: Callable[[int], None]
 ) -> int:
-    """Write a site anew from the checkpoint; how many rows. A service that runs notices, and goes on from there by itself."""
-    now = live(folder)
+    """Write a site anew from the live graph; how many rows. A service that runs notices, and goes on from there by itself."""
+    now = truth.live()
     pending = Pending(now.topology, everything=True)
     pending.found_rows(now.alarms, now.faults)
     store.prepare()
     store.clear(site, cleared)
     count = 0
-    for size in _written(pending, folder, site, store, now.offset):
+    for size in _written(pending, truth.origin(), site, store, now.offset):
         count += size
         written(size)
     return count
 
 
-def _written(pending: Pending, folder: Folder, site: str, store: GraphStore, offset: int) -> Iterator[int]:
-    while (batch := pending.take(site=site, origin=folder.identity(), offset=offset, limit=ROWS)) is not None:
+def _written(pending: Pending, origin: str, site: str, store: GraphStore, offset: int) -> Iterator[int]:
+    while (batch := pending.take(site=site, origin=origin, offset=offset, limit=ROWS)) is not None:
         outcome = store.apply(batch)
         pending.done(batch, outcome)
         if outcome is Outcome.KNOWN:

@@ -38,7 +38,7 @@ def gateway(
     """Carry one site's events from MQTT to Kafka, and its findings back, until Ctrl-C."""
     log_to_stderr(verbose=verbose)
     settings = settings_of(data=data, site=site, mqtt_host=mqtt_host, mqtt_port=mqtt_port, kafka_servers=kafka_servers)
-    _run(_parts().run_gateway(settings))
+    _run(kafka_parts().run_gateway(settings))
 
 
 def worker(
@@ -52,7 +52,7 @@ def worker(
     log_to_stderr(verbose=verbose)
     settings = settings_of(model=model, runbook=runbook, kafka_servers=kafka_servers, worker_identity=identity)
     with _ending_at_once():
-        _run(_parts().run_worker(settings))
+        _run(kafka_parts().run_worker(settings))
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def _ending_at_once() -> Iterator[None]:
     os._exit(status)
 
 
-def _parts() -> ModuleType:
+def kafka_parts() -> ModuleType:
     """Only who uses Kafka needs its packages."""
     try:
         from streams import distributed  # noqa: PLC0415

@@ -10,11 +10,15 @@ import typer
 
 from graph.store import GraphStore, StoreError
 from streams.checkpoint import DamagedError
+from streams.cli.cluster import kafka_parts
 from streams.cli.operation import settings_of
 from streams.cli.terminal import MESSAGES, Data, Exit, Json, SiteName, fail, print_json, print_table, progress
+from streams.cluster import ClusterError
 from streams.folder import Folder
 from streams.projection import graph_store
-from streams.upkeep import NothingThereError, live
+from streams.settings import Settings
+from streams.statetopic import DamagedStateError
+from streams.upkeep import FolderTruth, NothingThereError, Truth
 from streams.upkeep import rebuild as write_anew
 from streams.upkeep import verify as compare
 
@@ -24,7 +28,7 @@ SHOWN = 100
 
 class Opened(NamedTuple):
     site: str
-    folder: Folder
+    truth: Truth
     store: GraphStore
 
 
@@ -38,20 +42,27 @@ def opened(data: Data, site: SiteName, *, must_exist: bool = True) -> Iterator[O
     try:
         store = graph_store(settings, folder)
         try:
-            yield Opened(settings.site, folder, store)
+            yield Opened(settings.site, truth_of(settings, folder), store)
         finally:
             store.close()
     except ValueError as error:
         fail(str(error), Exit.USAGE)
-    except (StoreError, DamagedError, NothingThereError) as error:
+    except (StoreError, DamagedError, DamagedStateError, NothingThereError, ClusterError, ConnectionError) as error:
         fail(str(error), Exit.UNREADABLE)
+
+
+def truth_of(settings: Settings, folder: Folder) -> Truth:
+    """The workers' snapshots where Kafka is set, or else the service's folder."""
+    if settings.kafka_servers is None:
+        return FolderTruth(folder)
+    return kafka_parts().truth_of(settings)  # type: ignore[no-any-return]
 
 
 @app.command()
 def verify(data: Data = None, site: SiteName = None, json: Json = False) -> None:
     """Compare the database with the live graph, row by row; exit status 1 if one differs."""
-    with opened(data, site) as (name, folder, store):
-        found = compare(folder, name, store)
+    with opened(data, site) as (name, truth, store):
+        found = compare(truth, name, store)
     if json:
         print_json([*found.differences, {"rows": found.rows, "differences": len(found.differences), "waiting": found.waiting}])
     elif found.differences:
@@ -68,12 +79,12 @@ def verify(data: Data = None, site: SiteName = None, json: Json = False) -> None
 @app.command()
 def rebuild(data: Data = None, site: SiteName = None, json: Json = False) -> None:
     """Remove the site's rows and write them anew from the checkpoint. What the graph itself forgot is then gone."""
-    with opened(data, site, must_exist=False) as (name, folder, store):
-        now = live(folder)
+    with opened(data, site, must_exist=False) as (name, truth, store):
+        now = truth.live()
         devices, edges = now.topology.keys()
         total = len(devices) + len(edges) + len(now.alarms) + len(now.faults)
         with progress("writing", float(total)) as advance:
-            count = write_anew(folder, name, store, cleared=lambda _: None, written=advance)
+            count = write_anew(truth, name, store, cleared=lambda _: None, written=advance)
     if json:
         print_json([{"site": name, "rows": count}])
     else:
@@ -83,15 +94,15 @@ def rebuild(data: Data = None, site: SiteName = None, json: Json = False) -> Non
 @app.command()
 def status(data: Data = None, site: SiteName = None, json: Json = False) -> None:
     """How far the database is, and how many rows waited for it at the last checkpoint."""
-    with opened(data, site) as (name, folder, store):
-        now, position = live(folder), store.position(name)
+    with opened(data, site) as (name, truth, store):
+        now, position = truth.live(), store.position(name)
     found = {
         "site": name,
         "position": None if position is None else position.offset,
         "checkpoint": now.offset,
         "waiting": now.waiting,
         "everything": now.everything,
-        "ours": position is None or position.origin == folder.identity(),
+        "ours": position is None or position.origin == truth.origin(),
     }
     if json:
         print_json([found])

@@ -152,7 +152,7 @@ async def lag(store: GraphStore, name: str) -> dict[str, Any]:
         source.noticed()
         await asyncio.sleep(0.05)
         lags.append(projection.lag)
-    while projection.waiting:  # noqa: ASYNC110 - nothing tells of it
+    while projection.waiting:
         await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.wait([task])

@@ -1,7 +1,7 @@
 """From Kafka to the merged graph: the worker beside what one would build otherwise, on the same records in one run.
 
-The peers read single events, as they must; the worker reads those too, and batches, as its gateways write them. Each reader is a
-process of its own, timed from its first record to its last.
+The peers read single events, as they must; the worker reads those too, and batches, as its gateways write them. Each reader is
+a process of its own, timed from its first record to its last.
 """
 
 from __future__ import annotations

@@ -50,6 +50,11 @@ class Process:
         return self._log.read_text(errors="replace")
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
@@ -93,7 +98,7 @@ class Harness:
     servers: str
     prefix: str
     folder: Path
-    model: Path
+    model: Path | None
     partitions: int = 4
     workers: list[Process] = field(default_factory=list)
 
@@ -106,12 +111,13 @@ class Harness:
         return Names(self.prefix)
 
     def settings(self, **more: object) -> dict[str, object]:
+        model = {"model": self.model} if self.model is not None else {}
         return {
             "kafka_servers": self.servers,
             "kafka_prefix": self.prefix,
             "kafka_partitions": self.partitions,
             "checkpoint_every": 0.3,
-            "model": self.model,
+            **model,
         } | more
 
     async def worker(self, **settings: object) -> Process:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +59,12 @@ async def test_nothing_is_lost_and_nothing_counts_twice(
     assert (verdict.events, verdict.alerts > 0) == (len(EVENTS), True)
 
 
-def test_an_oracle_that_sees_nothing_wrong_sees_something_right() -> None:
-    assert not Verdict(10, 1, lost=1, twice=0, same_graph=True, same_findings=True, seconds=1).good
-    assert not Verdict(10, 1, lost=0, twice=1, same_graph=True, same_findings=True, seconds=1).good
-    assert not Verdict(10, 1, lost=0, twice=0, same_graph=False, same_findings=True, seconds=1).good
+GOOD = Verdict(10, 1, lost=0, twice=0, same_graph=True, same_findings=True, unprojected=0, seconds=1)
+
+
+@pytest.mark.parametrize(
+    "flaw", [{"lost": 1}, {"twice": 1}, {"same_graph": False}, {"same_findings": False}, {"unprojected": 1}], ids=str
+)
+def test_the_verdict_is_good_only_if_all_is(flaw: dict[str, Any]) -> None:
+    assert GOOD.good
+    assert not replace(GOOD, **flaw).good

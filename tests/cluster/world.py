@@ -11,7 +11,7 @@ import logging
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,13 @@ import msgspec
 
 from deploy.local.services import PASSWORD, Local
 from graph.detection import Model
+from graph.neo4j import Access, Neo4jStore
 from schemas.event import Event
 from schemas.finding import Alert
 from streams.mqtt import Address, connections
+from streams.remote import KafkaTruth
 from streams.topics import Topics
+from streams.upkeep import verify
 from tests.cluster.harness import Harness, Left, Process, oracle
 from tests.cluster.proxy import Proxy
 from tests.crash.gateway import SpoolingGateway
@@ -69,6 +72,10 @@ class World:
     """Where the gateway process keeps what it has not handed on."""
     told: list[bytes] = field(default_factory=list)
     """Alerts as an MQTT subscriber got them."""
+
+    @property
+    def database(self) -> str:
+        return f"bolt://127.0.0.1:{self.engines.neo4j.port}"
 
     def service(self, name: str) -> Local | None:
         return getattr(self.engines, name, None)
@@ -131,11 +138,13 @@ class Verdict:
     twice: int
     same_graph: bool
     same_findings: bool
+    unprojected: int
+    """Rows of the database that are not as the graph is."""
     seconds: float
 
     @property
     def good(self) -> bool:
-        return self.lost == 0 and self.twice == 0 and self.same_graph and self.same_findings
+        return self.same_graph and self.same_findings and not (self.lost or self.twice or self.unprojected)
 
 
 Hurt = Callable[[World], Awaitable[None]]
@@ -156,10 +165,20 @@ async def judged(there: World, events: list[Event], model: Model | None, hurts: 
     expected = oracle(there.site, events, model)
     await there.harness.settled({there.site: len(events)})
     wanted = {_key(alert) for alert in expected.alerts}
-    while {_key(msgspec.json.decode(body, type=Alert)) for body in there.told} < wanted:  # noqa: ASYNC110
+    while {_key(msgspec.json.decode(body, type=Alert)) for body in there.told} < wanted:
         await asyncio.sleep(0.2)
+    unprojected = await asyncio.to_thread(_unprojected, there)
     left = (await there.harness.left([there.site]))[there.site]
-    return _compared(left, expected, asyncio.get_running_loop().time() - began)
+    return _compared(left, expected, unprojected, asyncio.get_running_loop().time() - began)
+
+
+def _unprojected(there: World) -> int:
+    store = Neo4jStore(Access(there.database, "neo4j", PASSWORD, None))
+    with closing(store):
+        found = verify(KafkaTruth(there.harness.cluster, there.harness.names, there.site), there.site, store)
+    for difference in found.differences:
+        logger.warning("%s", difference)
+    return len(found.differences) if found.rows else -1
 
 
 def _key(alert: Alert) -> tuple[str, str, str]:
@@ -171,7 +190,7 @@ async def _later(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
     await work()
 
 
-def _compared(left: Left, expected: Left, seconds: float) -> Verdict:
+def _compared(left: Left, expected: Left, unprojected: int, seconds: float) -> Verdict:
     findings: list[Any] = [*left.alerts, *left.faults]
     wanted: list[Any] = [*expected.alerts, *expected.faults]
     missing = sum(1 for finding in wanted if finding not in findings)
@@ -182,6 +201,7 @@ def _compared(left: Left, expected: Left, seconds: float) -> Verdict:
         twice=max(0, left.accepted - expected.accepted) + max(0, len(findings) - len(wanted)),
         same_graph=left.digest == expected.digest,
         same_findings=findings == wanted,
+        unprojected=unprojected,
         seconds=round(seconds, 1),
     )
 

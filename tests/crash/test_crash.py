@@ -139,7 +139,7 @@ async def _watch(connection: Any, told: Told) -> None:
 
 async def _all_told(told: Told, model: Model) -> None:
     expected = oracle(model)[0]["alerts"].keys()
-    while not told.keys() >= expected:  # noqa: ASYNC110 - another process sets what is waited for
+    while not told.keys() >= expected:
         await asyncio.sleep(0.1)
 
 

@@ -29,5 +29,5 @@ async def running(data: Path, *, model: Model | None = None, **settings: Any) ->
 async def until(true: Callable[[], bool], *, seconds: float = 20) -> None:
     """Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - several things may make it true
+        while not true():
             await asyncio.sleep(0.02)

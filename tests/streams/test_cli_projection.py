@@ -14,7 +14,7 @@ from deploy.local.services import PASSWORD, Local
 from graph.detection import train
 from schemas.event import Micros, rfc3339
 from streams.folder import Folder
-from streams.upkeep import NothingThereError, live
+from streams.upkeep import FolderTruth, NothingThereError
 from tests.e2e.service import SITE, running, until
 from tests.streams.plant import START, STEP, line, recording
 from tests.streams.test_cli import Ended, run
@@ -139,4 +139,4 @@ def test_a_database_that_is_away_is_named(run: Run, tmp_path: Path, monkeypatch:
     ended = run("ask", "impact", "pump-1", "--data", tmp_path)
     assert (ended.code, "neo4j_uri" in ended.err) == (3, True)
     with pytest.raises(NothingThereError):
-        live(Folder(tmp_path))
+        FolderTruth(Folder(tmp_path)).live()

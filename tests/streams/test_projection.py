@@ -73,7 +73,7 @@ async def writing(store: GraphStore, owner: Owner, **more: Any) -> AsyncIterator
 
 async def quiet(written: Projection) -> None:
     async with asyncio.timeout(20):
-        while written.waiting or written.lag:  # noqa: ASYNC110 - what it waits for has no event
+        while written.waiting or written.lag:
             await asyncio.sleep(0.01)
 
 
@@ -197,6 +197,6 @@ async def test_a_database_that_was_emptied_is_noticed_without_a_change(tmp_path:
         store.clear(SITE)
         rows = written.written
         async with asyncio.timeout(10):
-            while written.written == rows or written.waiting:  # noqa: ASYNC110 - nothing tells of it
+            while written.written == rows or written.waiting:
                 await asyncio.sleep(0.02)
     assert the_same(tmp_path / "graph.db", owner)

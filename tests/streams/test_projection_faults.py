@@ -19,7 +19,7 @@ from schemas.event import Body, Event, Linked, Micros, Stamp, Unlinked
 from streams import projection
 from streams.folder import Folder
 from streams.pipeline import Pipeline
-from streams.upkeep import verify
+from streams.upkeep import FolderTruth, verify
 from tests.e2e.service import running, until
 from tests.graph.projected import gist_of_graph, gist_of_store
 from tests.services import free_port
@@ -175,9 +175,9 @@ async def test_the_service_writes_to_the_database_of_its_settings(
         await until(lambda: parts.analysis.pipeline.counts.accepted == len(recording(40)))
         await quiet(parts.projection)
         assert parts.projection.written > 0
-        assert (await asyncio.to_thread(verify, Folder(tmp_path), "e2e", store)).differences == []
+        assert (await asyncio.to_thread(verify, FolderTruth(Folder(tmp_path)), "e2e", store)).differences == []
     assert not (tmp_path / "graph.db").exists()
-    found = verify(Folder(tmp_path), "e2e", store)
+    found = verify(FolderTruth(Folder(tmp_path)), "e2e", store)
     assert found.differences == []
     assert found.rows >= 7
     store.close()

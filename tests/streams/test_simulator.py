@@ -326,7 +326,7 @@ async def service(port: int, path: Path) -> AsyncIterator[None]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - it looks at another's plain data
+        while not condition():
             await asyncio.sleep(0.01)
 
 

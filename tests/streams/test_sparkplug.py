@@ -69,7 +69,7 @@ async def kept(outbox: Outbox, count: int) -> list[Event]:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - several things may make it true
+        while not true():
             await asyncio.sleep(0.01)
 
 

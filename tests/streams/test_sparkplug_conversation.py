@@ -104,7 +104,7 @@ class Plant:
     async def until(self, true: Callable[[Topology], bool]) -> Topology:
         """Raises TimeoutError."""
         async with asyncio.timeout(20):
-            while not true(graph := await self.graph()):  # noqa: ASYNC110 - the outbox tells nobody
+            while not true(graph := await self.graph()):
                 await asyncio.sleep(0.02)
             return graph
 
@@ -142,7 +142,7 @@ def state(graph: Topology, device: DeviceId) -> DeviceState | None:
 
 async def told(node: EdgeNode, what: str, count: int = 1) -> list[dict[str, Any]]:
     async with asyncio.timeout(20):
-        while len(node.what(what)) < count:  # noqa: ASYNC110 - it comes from another process
+        while len(node.what(what)) < count:
             await asyncio.sleep(0.02)
     return node.what(what)
 

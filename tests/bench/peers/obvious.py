@@ -11,8 +11,8 @@ from typing import Any
 import faust
 import jsonschema
 
-from schemas.event import EventType
 from schemas.definitions import schema_of
+from schemas.event import EventType
 
 servers, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 app = faust.App(
