@@ -28,11 +28,14 @@ logger = logging.getLogger(__name__)
 MOST_FINDINGS = 20_000
 """Alarms and faults that wait; beyond it the oldest are left to `projection rebuild`, which reads them from disk."""
 
+MOST_KEYS = 50_000
+"""Keys that a snapshot names; beyond it, it says that all of the graph is to be written, and names what the graph forgot."""
+
 Item = DeviceId | EdgeKey | AlarmRow | FaultRow
 
 
 class _State(msgspec.Struct):
-    """As a snapshot holds it. `everything` stands for every key of the graph."""
+    """As a snapshot holds it. `everything` stands for every key of the graph; others may be named beside it."""
 
     everything: bool
     projected: int
@@ -119,7 +122,11 @@ class Pending:
     def _begin(self, offset: int, *, empty: bool) -> bool:
         if not self.fresh and not empty:
             return False
-        devices, edges = self._topology.keys() if self._everything else (self._changes.devices, self._changes.edges)
+        devices, edges = self._changes.devices, self._changes.edges
+        if self._everything:
+            # With what changed and is forgotten by now: it is to end in the database too.
+            known = self._topology.keys()
+            devices, edges = devices.union(known[0]), edges.union(known[1])
         items: list[Item] = [*devices, *edges, *self._alarms.values(), *self._faults.values()]
         self._round = _Round(items, offset, everything=self._everything)
         self._everything = False
@@ -160,11 +167,14 @@ class Pending:
         left: Sequence[Item] = self._round.left if self._round else ()
         alarms = list(_newest([*_of(AlarmRow, left), *self._alarms.values()]).values())
         faults = [*_of(FaultRow, left), *self._faults.values()]
-        if self._everything or (self._round is not None and self._round.everything):
-            return msgspec.to_builtins(_State(True, self._projected, alarms=alarms, faults=faults))
-        devices = sorted({*_of(str, left), *self._changes.devices})
-        edges = sorted({*_of(tuple, left), *self._changes.edges})
-        return msgspec.to_builtins(_State(False, self._projected, devices, edges, alarms, faults))
+        devices = {*_of(str, left), *self._changes.devices}
+        edges = {*_of(tuple, left), *self._changes.edges}
+        everything = self._everything or (self._round is not None and self._round.everything)
+        if everything or len(devices) + len(edges) > MOST_KEYS:
+            everything = True
+            devices -= self._topology.presence.newest.keys()
+            edges -= self._topology.links.newest.keys()
+        return msgspec.to_builtins(_State(everything, self._projected, list(devices), list(edges), alarms, faults))
 
     @classmethod
     def restored(cls, topology: Topology, state: Any) -> Self:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graph import pending
 from graph.sqlite_store import SqliteGraphStore
 from graph.store import NOW, Outcome
 from graph.topology import Topology
@@ -100,12 +102,16 @@ def test_rows_of_a_restored_graph_are_those_of_the_graph(history: list[Event], h
     assert [edge_row(restored, key) for key in edges] == [edge_row(topology, key) for key in edges]
 
 
+@pytest.mark.parametrize("most", [pending.MOST_KEYS, 1])
 @laws
-@given(events, st.integers(0, 20), st.integers(0, 20), draws)
-def test_a_crash_at_any_time_ends_in_the_same_projection(history: list[Event], saved: int, died: int, draw: Any) -> None:
+@given(history=events, saved=st.integers(0, 20), died=st.integers(0, 20), draw=draws)
+def test_a_crash_at_any_time_ends_in_the_same_projection(
+    most: int, history: list[Event], saved: int, died: int, draw: Any
+) -> None:
     """A snapshot after `saved` events, death after some more and a few parts, and the log told again from the snapshot."""
     saved, died = sorted((min(saved, len(history)), min(died, len(history))))
-    with tempfile.TemporaryDirectory() as scratch:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as scratch:
+        patch.setattr(pending, "MOST_KEYS", most)
         projected = Projected(fresh(scratch))
         for place, event in enumerate(history[:died]):
             if place == saved:
