@@ -153,7 +153,7 @@ class Topology:
                 self.version += 1
             elif key[2] is not Relation.CONTAINS:
                 return  # Said again: nothing is different. A containment may stand against a description once more.
-        if self.changes is not None:
+        if self.changes is not None and (held is None or held.stamp != event.stamp):
             self.changes.edges.add(key)
 
     def _telemetry(self, event: Event) -> None:
