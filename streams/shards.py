@@ -114,13 +114,20 @@ class Shards:
 
     # --- Work ----------------------------------------------------------------------------------------------------------
 
-    async def take(self, partition: Partition, records: Sequence[Fetched]) -> None:
-        """Take in what was fetched."""
+    async def take(self, partition: Partition, records: Sequence[Fetched], rebalances: int) -> bool:
+        """Take in what was fetched when there had been so many rebalances.
+
+        False if there was one since: it is unknown then whether these records follow the last that were taken in, and they are
+        to be fetched again from the committed position.
+        """
         async with self._lock:
             shard = self.held.get(partition)
+            if rebalances != self.rebalances:
+                return shard is None
             if shard is not None:
                 await self._guarded(partition, shard.take(records))
                 self.progress = time.monotonic()
+            return True
 
     async def save(self) -> Mapping[Partition, int]:
         """Write the snapshots that are due. The positions that may be committed."""

@@ -75,6 +75,8 @@ class _Consumer(driver.Consumer):
     async def seek_to_committed_of(self, tps: Iterable[TP]) -> None:
         """Fetch these from their committed position again."""
         for tp in tps:
+            if tp not in self.assignment():
+                continue  # whoever gets it begins there anyway
             committed = await self._thread.call_thread(self._thread._ensure_consumer().committed, tp)  # noqa: SLF001
             await self.seek(tp, committed or 0)
 
@@ -125,12 +127,10 @@ class _App(faust.App):
         """One turn: fetch, take in, save what is due, commit what is safe."""
         before = self.shards.rebalances
         records = await consumer.fetch()
-        if self.shards.rebalances != before:
-            return
-        for tp, part in records.items():
-            await self.shards.take(Partition(tp.partition), part)
+        void = [tp for tp, part in records.items() if not await self.shards.take(Partition(tp.partition), part, before)]
         await self._commit_positions(await self.shards.save())
-        await consumer.seek_to_committed_of(self._places(await self.shards.reclaim()))
+        again = self._places(await self.shards.reclaim())
+        await consumer.seek_to_committed_of([*void, *again])
         self.turned = time.monotonic()
 
     def stalled(self) -> str | None:
