@@ -33,8 +33,10 @@ RETRY = (0.5, 10.0)
 BATCH_EVENTS = 1_000
 BATCH_BYTES = 900_000
 """Below what a broker takes as it comes (1 MB), whatever the topic allows."""
-MESSAGE = 4 << 20
-"""Bytes of a record that topics are made for: an event may hold a picture."""
+EVENT_RECORD = 4 << 20
+"""Bytes of an event's record, at most: it may hold a picture."""
+RECORD = 16 << 20
+"""Bytes of any other record, at most: a fault may name every device of a plant."""
 FETCH = 8 << 20
 TRANSACTION = 60_000
 """Milliseconds after which the cluster ends the transaction of a worker that stands still."""
@@ -58,9 +60,10 @@ _COMPACTED = {
 
 
 def _new_topics(names: Names, partitions: int, replication: int, retention: float) -> list[NewTopic]:
-    kept = {"retention.ms": str(int(retention * 1000)), "max.message.bytes": str(MESSAGE)}
-    configs = dict.fromkeys([names.events, names.deadletters, *map(names.findings, KINDS)], kept)
-    configs[names.state] = _COMPACTED | {"max.message.bytes": str(MESSAGE)}
+    kept = {"retention.ms": str(int(retention * 1000)), "max.message.bytes": str(RECORD)}
+    configs = dict.fromkeys([names.deadletters, *map(names.findings, KINDS)], kept)
+    configs[names.events] = kept | {"max.message.bytes": str(EVENT_RECORD)}
+    configs[names.state] = _COMPACTED | {"max.message.bytes": str(RECORD)}
     return [NewTopic(name, partitions, replication, topic_configs=config) for name, config in configs.items()]
 
 
@@ -173,7 +176,7 @@ class KafkaLog:
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                **self._cluster.options(), enable_idempotence=True, acks="all", max_request_size=MESSAGE
+                **self._cluster.options(), enable_idempotence=True, acks="all", max_request_size=EVENT_RECORD
             )
             try:
                 await producer.start()
@@ -223,7 +226,7 @@ class Writer:
             **cluster.options(),
             transactional_id=f"{names.prefix}-{partition}",
             transaction_timeout_ms=TRANSACTION,
-            max_request_size=MESSAGE,
+            max_request_size=RECORD,
         )
         self._lock = asyncio.Lock()
 

@@ -37,6 +37,11 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 REFUSED = "deadletters"
+MOST_SITES = 1_000
+"""Of one partition: whoever invents keys fills no memory."""
+RAW = 500_000
+"""Characters that are kept of a refused input; all of it stays in the events topic as long as that is kept."""
+NO_SITE = "the key is no name of a site (letters, digits, '_', '.', '-'; at most 64)"
 SAVING_SHARE = 10
 """Snapshots take at most one part in so many of the time."""
 
@@ -152,6 +157,7 @@ class Shard:
         executor: Executor,
         every: float,
         crash: CrashPoints,
+        most_sites: int = MOST_SITES,
     ) -> None:
         self.partition = partition
         self.sites: dict[str, Site] = {}
@@ -166,6 +172,7 @@ class Shard:
         self._executor = executor
         self._every = every
         self._crash = crash
+        self._most_sites = most_sites
         self._saved = time.monotonic()
         self._pause = every
 
@@ -211,9 +218,10 @@ class Shard:
         notes: list[Note] = []
         refused: list[DeadRecord] = []
         for name, part in self._by_site(records).items():
-            read = await self._in_model_thread(partial(read_records, self.partition, name, part))
+            refusal = self._refusal(name)
+            read = await self._in_model_thread(partial(read_records, self.partition, name, part, refusal))
             refused += read.refused
-            if name:
+            if refusal is None:
                 notes += await self._react(read, part)
         notes += self._dead(refused)
         self._crash.reached(CrashPoint.PROCESSED)
@@ -226,6 +234,13 @@ class Shard:
         site = self.sites[name] = Site(self._pipeline_of(name))
         site.observer = self._watch(self.partition, site)
         return site
+
+    def _refusal(self, name: str) -> str | None:
+        """Why records of this name are not taken, if they are not."""
+        if not name:
+            return NO_SITE
+        new = name not in self.sites and len(self.sites) >= self._most_sites
+        return f"a new site, and there are {self._most_sites} in this partition already" if new else None
 
     def _by_site(self, records: Sequence[Fetched]) -> dict[str, list[Fetched]]:
         """Those that a site does not know yet; order matters within a site alone. Empty: of no site."""
@@ -312,13 +327,13 @@ def site_of(key: bytes | None) -> str:
     return name if SITE.fullmatch(name) else ""
 
 
-def read_records(partition: Partition, site: str, records: Sequence[Fetched]) -> Read:
-    """Decode records of one site. Single events are read in bulk, which is several times as fast."""
+def read_records(partition: Partition, site: str, records: Sequence[Fetched], refusal: str | None) -> Read:
+    """Decode records of one site, or refuse them all. Single events are read in bulk, which is several times as fast."""
     read = Read(site, [], [])
     singles: list[tuple[int, bytes]] = []
     for record in records:
         try:
-            text = _text(site, record)
+            text = _text(record, refusal)
         except BindingError as error:
             invalid = Invalid(offset=0, reason=str(error), pointer="", raw=shown(record.value or b""))
             read.refused.append(_dead(partition, record.offset, invalid))
@@ -333,9 +348,9 @@ def read_records(partition: Partition, site: str, records: Sequence[Fetched]) ->
     return read
 
 
-def _text(site: str, record: Fetched) -> bytes:
-    if not site:
-        raise BindingError("the key is no name of a site (letters, digits, '_', '.', '-'; at most 64)")
+def _text(record: Fetched, refusal: str | None) -> bytes:
+    if refusal is not None:
+        raise BindingError(refusal)
     return message(record.headers, record.value)
 
 
@@ -360,7 +375,7 @@ def _dead(partition: Partition, offset: int, invalid: Invalid) -> DeadRecord:
         offset=invalid.offset,
         reason=invalid.reason,
         pointer=invalid.pointer,
-        raw=invalid.raw,
+        raw=invalid.raw[:RAW],
     )
 
 

@@ -16,9 +16,9 @@ from schemas.encode import encode
 from schemas.event import Event
 from streams.cluster import KINDS, Names
 from streams.crashpoints import CrashPoints
-from streams.kafka import FencedError, Note, Partition
+from streams.kafka import RECORD, FencedError, Note, Partition
 from streams.pipeline import Pipeline, topology_of
-from streams.shard import Shard, unwatched
+from streams.shard import MOST_SITES, Shard, unwatched
 from streams.statetopic import CHUNK, DamagedStateError, joined, split
 from tests.cluster.harness import LATENESS, oracle
 from tests.streams.plant import line, recording, wire
@@ -76,7 +76,9 @@ def memory() -> Memory:
     return Memory()
 
 
-def shard_of(memory: Memory, executor: ThreadPoolExecutor, model: Model | None = None) -> Shard:
+def shard_of(
+    memory: Memory, executor: ThreadPoolExecutor, model: Model | None = None, *, most_sites: int = MOST_SITES
+) -> Shard:
     return Shard(
         Partition(0),
         names=NAMES,
@@ -86,6 +88,7 @@ def shard_of(memory: Memory, executor: ThreadPoolExecutor, model: Model | None =
         executor=executor,
         every=0,
         crash=CrashPoints(),
+        most_sites=most_sites,
     )
 
 
@@ -192,6 +195,21 @@ async def test_bad_ones_are_kept_and_the_good_go_on(memory: Memory, executor: Th
     await again.take([Record(1, b"not an event"), Record(6, b"[]")])
     assert len(memory.topics[NAMES.deadletters]) == 5
     assert again.invalid == 5
+
+
+async def test_whoever_invents_sites_fills_no_memory(memory: Memory, executor: ThreadPoolExecutor) -> None:
+    shard = shard_of(memory, executor, most_sites=3)
+    await shard.take([Record(at, line(EVENTS[0]), f"site-{at}".encode()) for at in range(5)])
+    assert len(shard.sites) == 3
+    assert shard.invalid == 2
+    await shard.take([Record(5, line(EVENTS[1]), b"site-1")])
+    assert shard.sites["site-1"].pipeline.counts.accepted == 2
+
+
+async def test_a_refused_record_of_any_size_can_be_kept(memory: Memory, executor: ThreadPoolExecutor) -> None:
+    """Were its letter too large for its topic, the worker would come back to it for ever."""
+    await shard_of(memory, executor).take([Record(0, b'"' + b"\x01" * (3 << 20))])
+    assert all(len(note.value or b"") < RECORD for note in memory.topics[NAMES.deadletters])
 
 
 async def test_an_error_is_the_callers(memory: Memory, executor: ThreadPoolExecutor) -> None:
