@@ -1,4 +1,4 @@
-"""The same events give the same graph and the same findings, on one worker or three, however often partitions move."""
+"""The same events give the same graph and the same findings: embedded, on one worker, or on three that come and go."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import asyncio
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from graph.detection import Model
+from schemas.finding import Alert, Fault
 from streams.cluster import Names
+from streams.findings import Kind
 from streams.kafka import prepare
-from tests.cluster.harness import Harness, oracle
+from streams.service import Service
+from streams.settings import Settings
+from tests.cluster.harness import Harness, Left, oracle
+from tests.crash.gateway import SpoolingGateway
 from tests.streams.plant import recording
 
 pytestmark = pytest.mark.xdist_group("kafka")
@@ -32,6 +38,24 @@ async def verdict(harness: Harness, model: Model) -> None:
     assert await harness.left(list(SITES)) == {site: oracle(site, events, model) for site, events in SITES.items()}
     assert all(left.alerts for left in (await harness.left(list(SITES))).values())
     assert await harness.refused() == []
+
+
+async def test_the_embedded_service(model: tuple[Model, Path], tmp_path: Path) -> None:
+    site, events = next(iter(SITES.items()))
+    settings = Settings(site=site, data=tmp_path, model=model[1], mqtt_port=0, checkpoint_every=0.1)
+    async with asyncio.timeout(60), Service(settings).started() as parts:
+        await SpoolingGateway(parts.address, parts.topics, events, pace=0.0).run()
+        pipeline = parts.analysis.pipeline
+        while parts.analysis.offset < parts.analysis.seen or pipeline.counts.accepted < len(events):
+            await asyncio.sleep(0.05)
+        found = Left(
+            pipeline.topology.digest(),
+            pipeline.counts.accepted,
+            0,  # what its gateway sends again is of no interest here
+            [msgspec.json.decode(body, type=Alert) for body in parts.store.every(Kind.ALERTS)],
+            [msgspec.json.decode(body, type=Fault) for body in parts.store.every(Kind.FAULTS)],
+        )
+    assert found == oracle(site, events, model[0])
 
 
 async def test_one_worker(harness: Harness, model: tuple[Model, Path]) -> None:
