@@ -231,6 +231,7 @@ class Shard:
         self.next = records[-1].offset + 1
 
     def _new_site(self, name: str) -> Site:
+        logger.info("site %s: partition %d", name, self.partition)
         site = self.sites[name] = Site(self._pipeline_of(name))
         site.observer = self._watch(self.partition, site)
         return site

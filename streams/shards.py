@@ -64,7 +64,8 @@ class Shards:
                 await self._drop(partition)
             await asyncio.gather(*(self._hold(partition) for partition in sorted(wanted)))
             self.progress = time.monotonic()
-            logger.info("holding partitions %s", sorted(self.held))
+            count = sum(len(shard.sites) for shard in self.held.values())
+            logger.info("holding partitions %s with %d sites", ", ".join(map(str, sorted(self.held))) or "none", count)
 
     async def revoked(self) -> Mapping[Partition, int]:
         """Others may get ours: write the snapshots. The positions that may be committed."""
@@ -105,7 +106,7 @@ class Shards:
         except BaseException:
             await writer.close()
             raise
-        logger.info("partition %d: %d sites in %.1f s", partition, len(shard.sites), time.monotonic() - began)
+        logger.debug("partition %d: %d sites in %.1f s", partition, len(shard.sites), time.monotonic() - began)
         return shard
 
     async def _drop(self, partition: Partition) -> None:

@@ -28,6 +28,11 @@ SiteName = Annotated[str | None, typer.Option("--site", help="Name of the plant.
 """These two have no default here: they are settings, and may come from the environment or the file."""
 
 
+DRIVERS = ("aiokafka", "faust", "mode")
+SAID_AGAIN = 30.0
+"""Seconds after which a driver may say the same again."""
+
+
 class Exit(IntEnum):
     """Documented in docs/commands.md."""
 
@@ -68,9 +73,35 @@ def progress(text: str, total: float) -> Iterator[Callable[[float], None]]:
         yield lambda amount: bar.advance(task, amount)
 
 
+class Quieter(logging.Filter):
+    """Drivers say everything, and the same again and again: from Faust only what is wrong, from any of them once in a while."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        super().__init__()
+        self._least = {
+            "faust": logging.DEBUG if verbose else logging.ERROR,
+            "mode": logging.DEBUG if verbose else logging.ERROR,
+        }
+        self._again: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        driver = record.name.partition(".")[0]
+        if driver not in DRIVERS:
+            return True
+        if record.levelno < self._least.get(driver, logging.NOTSET):
+            return False
+        said = (record.name, str(record.msg))
+        if record.created < self._again.get(said, 0.0):
+            return False
+        self._again[said] = record.created + SAID_AGAIN
+        return True
+
+
 def log_to_stderr(*, verbose: bool) -> None:
     """Messages of the service; of the libraries only what is wrong."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=MESSAGES, show_path=False)])
+    handler = RichHandler(console=MESSAGES, show_path=False)
+    handler.addFilter(Quieter(verbose=verbose))
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     for name in ("streams", "agents", "graph", "schemas"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
     for name in ("amqtt", "transitions", "mqtt"):

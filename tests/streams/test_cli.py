@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import random
 import re
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import typer
 from schemas.event import Event
 from schemas.findings import FINDINGS
 from streams.cli.app import app, main
+from streams.cli.terminal import Quieter
 from tests.streams.plant import line, recording
 
 SCHEMA_OF = {"scores": "score", "alerts": "alert", "faults": "fault", "invalid": "invalid"}
@@ -274,3 +276,17 @@ def test_every_command_has_an_example() -> None:
     everything = names(typer.main.get_command(app))
     assert "deadletter replay" in everything
     assert [name for name in everything if not any(f"{example} ".startswith(f"{name} ") for example in EXAMPLES)] == []
+
+
+def test_drivers_do_not_repeat_themselves() -> None:
+    quieter = Quieter(verbose=False)
+
+    def passes(name: str, level: int, text: str) -> bool:
+        return quieter.filter(logging.LogRecord(name, level, "", 0, text, None, None))
+
+    assert passes("aiokafka.client", logging.ERROR, "Unable connect to node")
+    assert not passes("aiokafka.client", logging.ERROR, "Unable connect to node")
+    assert passes("aiokafka.client", logging.ERROR, "another thing")
+    assert not passes("faust.app", logging.WARNING, "Missing sensor state")
+    assert passes("faust.app", logging.ERROR, "crashed")
+    assert all(passes("streams.worker", logging.INFO, "again") for _ in range(2))
