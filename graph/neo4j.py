@@ -240,6 +240,11 @@ class _Writer:
             return []
         return _run(self._transaction, query, {"site": self._site, **values})
 
+    def _read(self, query: str, **values: object) -> list[Any]:
+        """The query collects all into one list: thousands of records cost the driver and the database twice as much."""
+        rows = self.run(query, **values)
+        return rows[0][0] if rows else []
+
     def lock(self) -> Position | None:
         origin, offset = self.run(cypher("lock_position"))[0]
         return None if origin is None else Position(origin, offset)
@@ -247,9 +252,11 @@ class _Writer:
     def graph(self, devices: Sequence[DeviceRow], edges: Sequence[EdgeRow]) -> None:
         """All is read before anything is written: to look into what a transaction has not committed yet takes Neo4j long."""
         states = self._device_changes(devices)
-        spans = {relation: self._edge_changes(relation, rows) for relation, rows in _by_relation(edges)}
+        ends = {end for row in edges for end in row.key[:2]}
+        elements = dict(self._read(cypher("known_devices"), ids=sorted(ends)))
+        spans = {relation: self._edge_changes(relation, rows, elements) for relation, rows in _by_relation(edges)}
         self._write_devices(states)
-        elements = self._name({end for row in edges for end in row.key[:2]})
+        elements |= self._name(ends - elements.keys())
         for relation, change in spans.items():
             self.run(_of("remove_edges", relation), elements=change.gone)
             self.run(_of("end_edges", relation), rows=change.ended)
@@ -259,7 +266,7 @@ class _Writer:
     def _device_changes(self, rows: Sequence[DeviceRow]) -> _DeviceChanges:
         held: dict[str, list[DeviceSpan]] = {}
         elements: dict[tuple[str, int], str] = {}
-        for name, element, *span in self.run(cypher("held_states"), rows=[(row.device_id, row.since) for row in rows]):
+        for name, element, *span in self._read(cypher("held_states"), rows=[(row.device_id, row.since) for row in rows]):
             held.setdefault(name, []).append(DeviceSpan(*span))
             elements[name, span[0]] = element
         found = _DeviceChanges([], [], [], [])
@@ -280,26 +287,30 @@ class _Writer:
         self.run(cypher("end_states"), rows=change.ended)
         self.run(cypher("write_states"), rows=change.new)
 
-    def _edge_changes(self, relation: Relation, rows: Sequence[EdgeRow]) -> Difference:
-        held: dict[tuple[str, str], list[EdgeSpan]] = {}
-        elements: dict[tuple[str, str, int], str] = {}
-        asked = [(*row.key[:2], row.since) for row in rows]
-        for source, target, element, *span in self.run(_of("held_edges", relation), rows=asked):
-            held.setdefault((source, target), []).append(EdgeSpan(*span))
-            elements[source, target, span[0]] = element
+    def _edge_changes(self, relation: Relation, rows: Sequence[EdgeRow], nodes: Mapping[str, str]) -> Difference:
+        """An edge between `nodes` that are not there yet is not looked for."""
+        held: dict[int, list[EdgeSpan]] = {}
+        elements: dict[tuple[int, int], str] = {}
+        asked = [
+            (place, nodes[row.key[0]], nodes[row.key[1]], row.since)
+            for place, row in enumerate(rows)
+            if row.key[0] in nodes and row.key[1] in nodes
+        ]
+        for place, element, *span in self._read(_of("held_edges", relation), rows=asked):
+            held.setdefault(place, []).append(EdgeSpan(*span))
+            elements[place, span[0]] = element
         found = Difference([], [], [])
-        for row in rows:
-            source, target, _ = row.key
-            before = held.get((source, target), [])
+        for place, row in enumerate(rows):
+            before = held.get(place, [])
             change = difference(before, splice(before, row.since, row.spans))
-            found.gone.extend(elements[source, target, span.start] for span in change.gone)
-            found.ended.extend((elements[source, target, span.start], span.end) for span in change.ended)
-            found.new.extend((source, target, *span) for span in change.new)
+            found.gone.extend(elements[place, span.start] for span in change.gone)
+            found.ended.extend((elements[place, span.start], span.end) for span in change.ended)
+            found.new.extend((*row.key[:2], *span) for span in change.new)
         return found
 
     def _name(self, devices: set[DeviceId]) -> dict[str, str]:
         """Nodes by device, also of those of which nothing else is known; in order, so that writers cannot block each other."""
-        return dict(self.run(cypher("name_devices"), ids=sorted(devices)))
+        return dict(self._read(cypher("name_devices"), ids=sorted(devices)))
 
     def findings(self, alarms: Sequence[AlarmRow], faults: Sequence[FaultRow]) -> None:
         self._name({row.alert.device_id for row in alarms} | {end for fault in faults for end in _named(fault)})

@@ -22,7 +22,7 @@ from schemas.action import Action
 from schemas.event import ActionResult, Connected, ControlAlarm, Disconnected, Event, Micros
 from schemas.finding import Alert
 from schemas.frame import pack, unpack
-from streams.windows import Lateness, Released, Reorder
+from streams.windows import Lateness, Released, Reorder, Run
 
 FORMAT = 1
 DAY = 86_400_000_000
@@ -106,19 +106,24 @@ class Pipeline:
     def _react(self, released: Released, received: int) -> Reaction:
         reaction = Reaction()
         reaction.counts = Counts(received - released.duplicates, released.duplicates, len(released.late))
-        self.topology.merge(released.late)
-        for event in released.ready:
-            if event.stamp.at != self._at:
-                self._close(Micros(event.stamp.at - 1), reaction)
-                self._at = event.stamp.at
-            self._take(event, reaction)
-        if self._reorder.watermark > self._at:
-            self._close(Micros(self._reorder.watermark - 1), reaction)
+        for run in released.runs:
+            self._go_through(run, reaction)
         if self.pending is not None:
             self.pending.found(reaction.alerts, reaction.faults)
         self._count(reaction.counts)
         self._forget()
         return reaction
+
+    def _go_through(self, run: Run, reaction: Reaction) -> None:
+        """Late events reach the graph only after all steps that they are too late for, however they were batched."""
+        for event in run.ready:
+            if event.stamp.at != self._at:
+                self._close(Micros(event.stamp.at - 1), reaction)
+                self._at = event.stamp.at
+            self._take(event, reaction)
+        if run.watermark > self._at:
+            self._close(Micros(run.watermark - 1), reaction)
+        self.topology.merge(run.late)
 
     def _take(self, event: Event, reaction: Reaction) -> None:
         self.topology.merge((event,))

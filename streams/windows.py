@@ -33,13 +33,27 @@ class Lateness(msgspec.Struct, frozen=True):
     waiting: int = 500_000
 
 
-class Released(msgspec.Struct):
-    """What may go on: `ready` in order, all before `watermark`, and `late` ones, whose turn had passed."""
+class Run(msgspec.Struct):
+    """What may go on: first `ready` in order, all before `watermark`; then `late` ones, whose turn had passed by then."""
 
     ready: list[Event]
-    late: list[Event]
-    duplicates: int
     watermark: Micros
+    late: list[Event] = []
+
+
+class Released(msgspec.Struct):
+    """Runs in their order: where the late ones stand between the others does not depend on how events were batched."""
+
+    runs: list[Run]
+    duplicates: int = 0
+
+    @property
+    def ready(self) -> list[Event]:
+        return [event for run in self.runs for event in run.ready]
+
+    @property
+    def late(self) -> list[Event]:
+        return [event for run in self.runs for event in run.late]
 
 
 class Seen:
@@ -80,25 +94,32 @@ class Reorder:
 
     def push(self, events: Sequence[Event]) -> Released:
         """Take events in, in any order; what may go on now."""
-        seen, waiting = self._seen.add, self._waiting
-        ready: list[Event] = []
-        late: list[Event] = []
-        duplicates = 0
+        seen = self._seen.add
+        released = Released([])
+        hurried: list[Event] = []
         for event in events:
             stamp = event.stamp
             if not seen(stamp):
-                duplicates += 1
+                released.duplicates += 1
             elif stamp.at < self.watermark:
-                late.append(event)
+                self._late(event, released, hurried)
             else:
-                waiting.append(event)
+                self._waiting.append(event)
                 if stamp.at > self._newest.get(stamp.source, BEGINNING):
                     self._follow(stamp.source, stamp.at)
-                if len(waiting) > self._lateness.waiting:
+                if len(self._waiting) > self._lateness.waiting:
                     self._hurry()
-                    ready += self._release()
-                    waiting = self._waiting
-        return Released(ready + self._release(), late, duplicates, self.watermark)
+                    hurried += self._release()
+        released.runs.append(Run(hurried + self._release(), self.watermark))
+        return released
+
+    def _late(self, event: Event, released: Released, hurried: list[Event]) -> None:
+        """What was ready before it goes before it; late ones that follow each other go together."""
+        runs = released.runs
+        if not runs or runs[-1].watermark != self.watermark:
+            runs.append(Run(hurried + self._release(), self.watermark))
+            hurried.clear()
+        runs[-1].late.append(event)
 
     def _follow(self, source: str, at: Micros) -> None:
         newest = self._newest
@@ -119,7 +140,7 @@ class Reorder:
         """The end of a recording: everything that waits may go."""
         if self._newest:
             self.watermark = Micros(max(self.watermark, max(self._newest.values()) + 1))
-        return Released(self._release(), [], 0, self.watermark)
+        return Released([Run(self._release(), self.watermark)])
 
     def _release(self) -> list[Event]:
         self._waiting.sort(key=_stamp)

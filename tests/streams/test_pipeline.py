@@ -10,10 +10,11 @@ import pytest
 
 from graph.detection import Model, train
 from graph.topology import Topology
-from schemas.event import Event
+from schemas.device import DeviceId, Relation
+from schemas.event import Event, Linked, Unlinked
 from streams.pipeline import Pipeline, Reaction, SnapshotError
 from streams.windows import Lateness
-from tests.streams.plant import STEP, alarm, recording
+from tests.streams.plant import STEP, alarm, recording, stamp
 
 LATENESS = Lateness(allowed=5 * STEP)
 
@@ -55,6 +56,24 @@ def test_batches_change_nothing(model: Model, broken: list[Event]) -> None:
     whole = run(Pipeline("test", model=model, lateness=LATENESS), broken, len(broken))
     for size in (1, 7, 100):
         assert run(Pipeline("test", model=model, lateness=LATENESS), broken, size) == whole
+
+
+def test_late_links_change_nothing_between_batches(model: Model, broken: list[Event]) -> None:
+    """A link that goes when its turn has passed changes what is found from there on, and from there only."""
+    rng = random.Random(5)
+    late = [
+        Event(stamp(10_000 + number, event.stamp.at - 10 * STEP, source="/late"), body)
+        for number, event in enumerate(rng.sample(broken[400:], 30))
+        for body in [rng.choice([Unlinked, Linked])(DeviceId("pump-1"), DeviceId("pipe-1"), Relation.FEEDS)]
+    ]
+    arrived = list(broken)
+    for event in late:
+        arrived.insert(next(at for at, held in enumerate(broken) if held.stamp.at > event.stamp.at + 10 * STEP), event)
+    whole = Pipeline("test", model=model, lateness=LATENESS)
+    found = run(whole, arrived, 1)
+    assert whole.counts.late > 0
+    for size in (7, 100, len(arrived)):
+        assert run(Pipeline("test", model=model, lateness=LATENESS), arrived, size) == found
 
 
 def test_arrival_order_and_repeats_within_the_lateness_change_nothing(model: Model, broken: list[Event]) -> None:
