@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 
 REQUEST = 20.0
 """Seconds that a request to the cluster may take."""
+EVENT_RECORD = 4 << 20
+"""Bytes of an event's record, at most: it may hold a picture."""
+RECORD = 16 << 20
+"""Bytes of any other record, at most: a fault may name every device of a plant."""
 KINDS = ("alerts", "faults", "actions")
 """What is found, in the order in which it is told; `actions` are asked for by the runbook and not decided upon yet."""
 

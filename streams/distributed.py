@@ -15,7 +15,8 @@ from streams.findings import FindingStore
 from streams.folder import Folder
 from streams.followed import Projections
 from streams.gateway import Gateway
-from streams.kafka import KafkaLog, identity, prepare, when_there
+from streams.kafka import KafkaLog, when_there
+from streams.kafka_admin import identity, prepare
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
 from streams.projection import graph_store
@@ -53,17 +54,20 @@ def truth_of(settings: Settings) -> KafkaTruth:
     return KafkaTruth(cluster_of(settings), Names(settings.kafka_prefix), settings.site)
 
 
-async def prepared(settings: Settings, cluster: Cluster, names: Names) -> int:
-    """Wait for the cluster and make the topics; how many partitions they have. Raises ClusterError."""
-    partitions = await when_there(
-        lambda: prepare(
-            cluster,
-            names,
-            partitions=settings.kafka_partitions,
-            replication=settings.kafka_replication,
-            retention=settings.kafka_retention,
-        )
+async def prepare_topics(settings: Settings, cluster: Cluster, names: Names) -> int:
+    """Make the topics; how many partitions they have. Raises ClusterError, ConnectionError."""
+    return await prepare(
+        cluster,
+        names,
+        partitions=settings.kafka_partitions,
+        replication=settings.kafka_replication,
+        retention=settings.kafka_retention,
     )
+
+
+async def prepared(settings: Settings, cluster: Cluster, names: Names) -> int:
+    """The same, when the cluster is there. Raises ClusterError."""
+    partitions = await when_there(lambda: prepare_topics(settings, cluster, names))
     logger.info("Kafka at %s: topics %s.* with %d partitions", cluster.servers, names.prefix, partitions)
     return partitions
 
@@ -100,17 +104,17 @@ class Pipelines:
 async def run_worker(settings: Settings) -> None:
     """Until cancelled. Raises ClusterError, DamagedStateError, SnapshotError, StalledError."""
     cluster, names = cluster_of(settings), Names(settings.kafka_prefix)
-    await prepared(settings, cluster, names)
     shards = Shards(
         cluster,
         names,
+        partitions=await prepared(settings, cluster, names),
         pipeline_of=Pipelines(settings),
         every=settings.checkpoint_every,
         crash=CrashPoints(settings.crash_at),
     )
     if settings.neo4j_uri is not None:
         named = partial(origin, await identity(cluster), names)
-        shards.watch = Projections(lambda: graph_store(settings, Folder(settings.data)), origin=named, executor=shards.executor)
+        shards.watch = Projections(graph_store(settings, Folder(settings.data)), origin=named, executor=shards.executor)
     worker = Worker(cluster, names, shards, identity=settings.worker_identity, stalled_after=settings.stalled_after)
     await worker.run()
 
@@ -124,7 +128,7 @@ async def run_gateway(settings: Settings) -> None:
         address = await mqtt_address(settings, stack)
         outbox = stack.enter_context(closing(Outbox(folder.outbox)))
         store = stack.enter_context(closing(FindingStore(folder.findings)))
-        log = KafkaLog(cluster, names)
+        log = KafkaLog(cluster, names, prepared=lambda: prepare_topics(settings, cluster, names))
         stack.push_async_callback(log.close)
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         relay = Relay(settings.site, cluster=cluster, names=names, store=store)

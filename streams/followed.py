@@ -36,8 +36,8 @@ class Followed:
 class Projections:
     """`origin`: of a partition, the same for all workers, so that what one has written is known to the next."""
 
-    def __init__(self, store_of: Callable[[], GraphStore], *, origin: Callable[[Partition], str], executor: Executor) -> None:
-        self._store_of = store_of
+    def __init__(self, store: GraphStore, *, origin: Callable[[Partition], str], executor: Executor) -> None:
+        self._store = store
         self._origin = origin
         self._executor = executor
 
@@ -45,7 +45,7 @@ class Projections:
         source = PipelineSource(
             site.pipeline, origin=self._origin(partition), offset=lambda: site.position, run=self._in_model_thread
         )
-        return Followed(Projection(self._store_of(), source), source, site.pipeline.site)
+        return Followed(Projection(self._store, source, owns=False), source, site.pipeline.site)
 
     async def _in_model_thread(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work))

@@ -1,4 +1,4 @@
-"""Kafka, the only file that speaks to it with aiokafka: topics, the gateways' log, and what a worker keeps and tells there.
+"""Kafka as its clients speak to it: the gateways' log, and what a worker keeps and tells there. Topics: `kafka_admin`.
 
 The intake is at least once and idempotent; what a worker writes goes through one transactional producer for each partition, so
 that a snapshot is there as a whole or not at all, and a worker that lost its partition is fenced off. Every wait is bounded:
@@ -15,28 +15,36 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, NewType, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnsupportedVersionError,
+)
+from aiokafka.partitioner import murmur2
 
 from schemas.binding import BATCH, CONTENT_TYPE, Header
 from schemas.encode import encode
 from schemas.event import Event
 from schemas.frame import unpack
-from streams.cluster import KINDS, Cluster, ClusterError, Names
+from streams.cluster import EVENT_RECORD, RECORD, Cluster, ClusterError, Names
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 TIMEOUT = 30.0
 """Seconds that any one exchange with the cluster may take."""
+STOP = 5.0
+"""Seconds that a producer may take to end."""
 RETRY = (0.5, 10.0)
 """Seconds before the first and between later attempts to connect."""
 BATCH_EVENTS = 1_000
 BATCH_BYTES = 900_000
 """Below what a broker takes as it comes (1 MB), whatever the topic allows."""
-EVENT_RECORD = 4 << 20
-"""Bytes of an event's record, at most: it may hold a picture."""
-RECORD = 16 << 20
-"""Bytes of any other record, at most: a fault may name every device of a plant."""
 FETCH = 8 << 20
 TRANSACTION = 60_000
 """Milliseconds after which the cluster ends the transaction of a worker that stands still."""
@@ -44,96 +52,37 @@ FOLLOW_WAIT = 100
 """Milliseconds that the cluster may hold a subscriber's fetch back when there is nothing."""
 NOTE_EVERY = 1.0
 """Seconds between the notes of how far a subscriber has read."""
+PERMANENT = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnsupportedVersionError,
+)
 Partition = NewType("Partition", int)
+
+
+def partition_of(key: bytes, partitions: int) -> Partition:
+    """Where a key belongs: murmur2, as Java's clients do it."""
+    return Partition((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 class FencedError(Exception):
     """Another worker has this partition now; nothing of ours was kept."""
 
 
-_COMPACTED = {
-    "cleanup.policy": "compact",
-    "min.cleanable.dirty.ratio": "0.1",
-    "segment.ms": "600000",
-    "segment.bytes": str(64 << 20),
-}
-
-
-def _new_topics(names: Names, partitions: int, replication: int, retention: float) -> list[NewTopic]:
-    kept = {"retention.ms": str(int(retention * 1000)), "max.message.bytes": str(RECORD)}
-    configs = dict.fromkeys([names.deadletters, *map(names.findings, KINDS)], kept)
-    configs[names.events] = kept | {"max.message.bytes": str(EVENT_RECORD)}
-    configs[names.state] = _COMPACTED | {"max.message.bytes": str(RECORD)}
-    return [NewTopic(name, partitions, replication, topic_configs=config) for name, config in configs.items()]
-
-
-async def prepare(cluster: Cluster, names: Names, *, partitions: int, replication: int, retention: float) -> int:
-    """Make the topics that are not there yet; how many partitions they have. Raises ClusterError, ConnectionError.
-
-    `retention`: seconds for which events and findings are kept.
-    """
-    admin = AIOKafkaAdminClient(**cluster.options())
-    async with _bounded(cluster):
-        await admin.start()
-    try:
-        async with _bounded(cluster):
-            answer = await admin.create_topics(_new_topics(names, partitions, replication, retention))
-            for topic, code, text in answer.topic_errors:
-                if code not in (0, _EXISTS):
-                    raise ClusterError(
-                        f"topic {topic} could not be made: {text} (settings kafka_replication, kafka_partitions)"
-                    )
-            return await _same_partitions(admin, names)
-    finally:
-        await admin.close()
-
-
-async def identity(cluster: Cluster) -> str:
-    """The cluster's own name for itself. Raises ConnectionError."""
-    admin = AIOKafkaAdminClient(**cluster.options())
-    async with _bounded(cluster):
-        await admin.start()
-        try:
-            return str((await admin.describe_cluster())["cluster_id"])
-        finally:
-            await admin.close()
-
-
-async def partitions_of(cluster: Cluster, names: Names) -> int:
-    """How many partitions the topics have, that must be there. Raises ClusterError, ConnectionError."""
-    admin = AIOKafkaAdminClient(**cluster.options())
-    async with _bounded(cluster):
-        await admin.start()
-        try:
-            return await _same_partitions(admin, names)
-        finally:
-            await admin.close()
-
-
-_EXISTS = 36
-
-
-async def _same_partitions(admin: AIOKafkaAdminClient, names: Names) -> int:
-    wanted = [topic.name for topic in _new_topics(names, 1, 1, 1)]
-    while True:
-        described = await admin.describe_topics(wanted)
-        counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
-        if all(counts.get(name) for name in wanted):  # a new topic is not known everywhere at once
-            break
-        await asyncio.sleep(0.1)
-    if len(set(counts.values())) > 1:
-        raise ClusterError(f"these topics must have the same number of partitions: {counts}")
-    return counts[names.events]
-
-
 @asynccontextmanager
-async def _bounded(cluster: Cluster) -> AsyncIterator[None]:
-    """Errors of the driver as ConnectionError, and an end to waiting."""
+async def bounded(cluster: Cluster) -> AsyncIterator[None]:
+    """Errors of the driver as ConnectionError, or as ClusterError where trying again is of no use; and an end to waiting."""
     try:
         async with asyncio.timeout(TIMEOUT):
             yield
     except TimeoutError as error:
         raise ConnectionError(f"Kafka at {cluster.servers} does not answer (setting kafka_servers)") from error
+    except PERMANENT as error:
+        raise ClusterError(f"Kafka at {cluster.servers} refuses: {error}") from error
     except KafkaError as error:
         # The driver says that it could not connect, and only its log says that it was refused: name all that may be wrong.
         raise ConnectionError(f"Kafka at {cluster.servers}: {error} (settings {cluster.settings})") from error
@@ -155,42 +104,70 @@ async def when_there(attempt: Callable[[], Awaitable[Result]]) -> Result:
 
 
 class KafkaLog:
-    """`Intake` on the events topic: frames go out as CloudEvents batches, keyed by their site."""
+    """`Intake` on the events topic: frames go out as CloudEvents batches, keyed by their site.
 
-    def __init__(self, cluster: Cluster, names: Names) -> None:
+    `prepared` makes sure, before the first frame, that the topics are there and as they should be.
+    """
+
+    def __init__(self, cluster: Cluster, names: Names, *, prepared: Callable[[], Awaitable[object]] | None = None) -> None:
         self._cluster = cluster
         self._names = names
+        self._prepared = prepared
         self._producer: AIOKafkaProducer | None = None
 
     async def append(self, topic: str, values: Sequence[bytes]) -> None:
         """Durable on all replicas when this returns. Raises ConnectionError; some may be there then, and come again."""
-        async with _bounded(self._cluster):
-            producer = await self._started()
-            batches = [batch for value in values for batch in batches_of(unpack(value))]
-            sent = [
-                await producer.send(self._names.events, batch, key=topic.encode(), headers=[(CONTENT_TYPE, BATCH.encode())])
-                for batch in batches
-            ]
-            await asyncio.gather(*sent)
+        try:
+            producer = self._producer or await self._started()
+            async with bounded(self._cluster):
+                await self._send(producer, topic.encode(), values)
+        except BaseException as error:
+            # A producer that has failed once may fail for ever: its numbers have a gap, or its sender has died.
+            await self.close()
+            if isinstance(error, ClusterError | RuntimeError | AssertionError):
+                raise ConnectionError(str(error)) from error
+            raise
+
+    async def _send(self, producer: AIOKafkaProducer, key: bytes, values: Sequence[bytes]) -> None:
+        headers = [(CONTENT_TYPE, BATCH.encode())]
+        batches = [batch for value in values for batch in batches_of(unpack(value))]
+        await _all([await producer.send(self._names.events, batch, key=key, headers=headers) for batch in batches])
 
     async def _started(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **self._cluster.options(), enable_idempotence=True, acks="all", max_request_size=EVENT_RECORD
-            )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
+        if self._prepared is not None:
+            await self._prepared()
+            self._prepared = None
+        self._producer = AIOKafkaProducer(
+            **self._cluster.options(), enable_idempotence=True, acks="all", max_request_size=EVENT_RECORD
+        )
+        async with bounded(self._cluster):
+            await self._producer.start()
         return self._producer
 
     async def close(self) -> None:
         if self._producer is not None:
-            with suppress(ConnectionError):
-                async with _bounded(self._cluster):
-                    await self._producer.stop()
+            producer, self._producer = self._producer, None
+            await _stopped(producer)
+
+
+async def _all(sent: Iterable[Awaitable[object]]) -> None:
+    """Wait for all, then raise what the first of them raised."""
+    for answer in await asyncio.gather(*sent, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+
+
+async def _stopped(producer: AIOKafkaProducer) -> None:
+    """Put a producer away, however it is: one that cannot finish is cut off, or its connections would stay."""
+    try:
+        async with asyncio.timeout(STOP):
+            await producer.stop()
+    except (KafkaError, TimeoutError, AssertionError, RuntimeError) as error:
+        logger.debug("a producer is cut off: %s", error)
+        with suppress(KafkaError, TimeoutError, AssertionError, RuntimeError):
+            async with asyncio.timeout(STOP):
+                await producer._sender.close()  # noqa: SLF001 - after a stop that failed there is no other way
+                await producer.client.close()
 
 
 def batches_of(events: Sequence[Event]) -> list[bytes]:
@@ -236,27 +213,28 @@ class Writer:
             await self._producer.start()
 
     async def write(self, notes: Iterable[Note]) -> None:
-        """Raises FencedError, ConnectionError. After a ConnectionError it is unknown whether the notes were kept."""
+        """Raises FencedError, ClusterError, ConnectionError: it is unknown then whether the notes were kept.
+
+        The writer is of no use after that. What it had begun ends when the next one of its partition starts.
+        """
+        whole = list(notes)
         async with self._lock, self._exchange():
             await self._producer.begin_transaction()
-            try:
-                await self._send(notes)
-            except BaseException:
-                with suppress(KafkaError, AssertionError):
-                    await self._producer.abort_transaction()
-                raise
+            # Each is waited for: a record that the cluster refuses does not keep a transaction from being committed.
+            await _all([await self._send(note) for note in whole])
             await self._producer.commit_transaction()
 
-    async def _send(self, notes: Iterable[Note]) -> None:
-        for note in notes:
-            headers, key = list(note.headers), note.key.encode()
-            # Waits when the producer's buffer is full, and fails with it.
-            await self._producer.send(note.topic, note.value, key=key, partition=self._partition, headers=headers)
+    async def _send(self, note: Note) -> Awaitable[object]:
+        """Waits where the producer's buffer is full."""
+        sent: Awaitable[object] = await self._producer.send(
+            note.topic, note.value, key=note.key.encode(), partition=self._partition, headers=list(note.headers)
+        )
+        return sent
 
     @asynccontextmanager
     async def _exchange(self) -> AsyncIterator[None]:
         try:
-            async with _bounded(self._cluster):
+            async with bounded(self._cluster):
                 yield
         except ConnectionError as error:
             if isinstance(error.__cause__, ProducerFenced):
@@ -266,9 +244,7 @@ class Writer:
             raise ConnectionError(f"the producer of partition {self._partition} has failed: {error}") from error
 
     async def close(self) -> None:
-        with suppress(ConnectionError, FencedError, AssertionError):
-            async with self._exchange():
-                await self._producer.stop()
+        await _stopped(self._producer)
 
 
 class Found(NamedTuple):
@@ -306,14 +282,14 @@ async def _from_start(cluster: Cluster, topic: str, partition: Partition) -> Asy
     )
     place = TopicPartition(topic, partition)
     try:
-        async with _bounded(cluster):
+        async with bounded(cluster):
             await consumer.start()
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
             end = (await consumer.end_offsets([place]))[place]
         at = 0
         while at < end:
-            async with _bounded(cluster):
+            async with bounded(cluster):
                 records = await consumer.getmany(place, timeout_ms=1000)
                 at = await consumer.position(place)
             for record in records.get(place, ()):
@@ -343,10 +319,10 @@ async def follow(cluster: Cluster, topics: Sequence[str], *, group: str) -> Asyn
     noted = time.monotonic()
     read = False
     try:
-        async with _bounded(cluster):
+        async with bounded(cluster):
             await consumer.start()
         while True:
-            async with _bounded(cluster):
+            async with bounded(cluster):
                 if read and time.monotonic() - noted >= NOTE_EVERY:
                     await consumer.commit()
                     noted, read = time.monotonic(), False

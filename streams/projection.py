@@ -138,10 +138,11 @@ class PipelineSource:
 
 
 class Projection:
-    """Writes what waits. `written` counts rows."""
+    """Writes what waits. `written` counts rows. The store is closed at the end unless others use it too (`owns`)."""
 
-    def __init__(self, store: GraphStore, source: Source, *, rows: int = ROWS) -> None:
+    def __init__(self, store: GraphStore, source: Source, *, rows: int = ROWS, owns: bool = True) -> None:
         self._store = store
+        self._owns = owns
         self._source = source
         self._rows = rows
         self._prepared = False
@@ -172,7 +173,7 @@ class Projection:
                         await self._source.applied(batch, outcome)
                         empty = False
         finally:
-            self._close()
+            await self._close()
 
     async def _changed(self) -> bool:
         """False after a quiet time: it is then looked whether the database still holds what was written."""
@@ -243,9 +244,9 @@ class Projection:
         self._busy.start()
         return await done
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         """A write under way may end; one that hangs is left behind, with its connection."""
         if self._busy is not None:
-            self._busy.join(END)
-        if self._busy is None or not self._busy.is_alive():
+            await asyncio.to_thread(self._busy.join, END)
+        if self._owns and (self._busy is None or not self._busy.is_alive()):
             self._store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TypeVar
 
 import msgspec
 
@@ -13,6 +14,7 @@ from streams.findings import FindingStore, Kind
 from streams.kafka import Found, follow
 
 logger = logging.getLogger(__name__)
+Finding = TypeVar("Finding", Alert, Fault)
 PAUSE = 1.0
 """Seconds before another try when the cluster is away."""
 
@@ -39,12 +41,18 @@ class Relay:
             await asyncio.sleep(PAUSE)
 
     async def _keep(self, bulk: list[Found]) -> None:
-        ours = [found for found in bulk if found.key == self._site and found.value is not None]
-        alerts = [found.value for found in ours if found.topic == self._names.findings(Kind.ALERTS)]
-        faults = [found.value for found in ours if found.topic == self._names.findings(Kind.FAULTS)]
-        new = await self._store.save(
-            [msgspec.json.decode(value or b"", type=Alert) for value in alerts],
-            [msgspec.json.decode(value or b"", type=Fault) for value in faults],
-        )
-        if new:
+        ours = [found for found in bulk if found.key == self._site]
+        alerts = [alert for found in ours if (alert := self._read(found, Kind.ALERTS, Alert)) is not None]
+        faults = [fault for found in ours if (fault := self._read(found, Kind.FAULTS, Fault)) is not None]
+        if await self._store.save(alerts, faults):
             self.found.set()
+
+    def _read(self, found: Found, kind: Kind, finding: type[Finding]) -> Finding | None:
+        """What somebody else has written there is passed over: it must not stop the others."""
+        if found.topic != self._names.findings(kind):
+            return None
+        try:
+            return msgspec.json.decode(found.value or b"", type=finding)
+        except msgspec.MsgspecError as error:
+            logger.warning("%s holds what is no finding: %s", found.topic, error)
+            return None

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from streams.cluster import Cluster, Names
 from streams.findings import Kind
-from streams.kafka import Partition, committed, identity, newest, partitions_of
+from streams.kafka import Partition, committed, newest
+from streams.kafka_admin import identity, partitions_of
 from streams.statetopic import Manifest, joined
 from streams.upkeep import Live, NothingThereError
 

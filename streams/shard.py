@@ -29,9 +29,9 @@ from schemas.finding import Alert, Fault, Invalid
 from streams.analysis import made_to_stay
 from streams.cluster import KINDS, Names
 from streams.crashpoints import CrashPoint, CrashPoints
-from streams.kafka import Note, Partition
+from streams.kafka import Note, Partition, partition_of
 from streams.pipeline import Pipeline, Reaction
-from streams.statetopic import MANIFEST, TOLD, joined, sites, split
+from streams.statetopic import TOLD, Manifest, joined, sites, split
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -39,8 +39,13 @@ SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 REFUSED = "deadletters"
 MOST_SITES = 1_000
 """Of one partition: whoever invents keys fills no memory."""
-RAW = 500_000
+AT_ONCE = 4 << 20
+"""Bytes of records that are taken in together: compressed records may be a thousand times as large as what was fetched."""
+SNAPSHOTS_AT_ONCE = 8 << 20
+"""Bytes of small snapshots that go into one transaction."""
+RAW = 65_536
 """Characters that are kept of a refused input; all of it stays in the events topic as long as that is kept."""
+PARTITIONER = "let the producer choose by murmur2, as Java's clients do (librdkafka: partitioner=murmur2_random)"
 NO_SITE = "the key is no name of a site (letters, digits, '_', '.', '-'; at most 64)"
 SAVING_SHARE = 10
 """Snapshots take at most one part in so many of the time."""
@@ -125,6 +130,15 @@ class Site:
         self.position = after
         return reaction
 
+    def restore(self, found: tuple[Manifest, bytes] | None) -> None:
+        """Go on from a snapshot, if there is one; in the model thread. Raises SnapshotError."""
+        if found is not None:
+            manifest, snapshot = found
+            with made_to_stay():
+                self.pipeline.restore(snapshot)
+            self.position, self.chunks = manifest.offset, manifest.chunks
+            self.made |= manifest.made
+
     def noticed(self) -> None:
         if self.observer is not None:
             self.observer.noticed()
@@ -150,6 +164,7 @@ class Shard:
         self,
         partition: Partition,
         *,
+        partitions: int,
         names: Names,
         writer: Transactions,
         pipeline_of: Callable[[str], Pipeline],
@@ -160,6 +175,7 @@ class Shard:
         most_sites: int = MOST_SITES,
     ) -> None:
         self.partition = partition
+        self._partitions = partitions
         self.sites: dict[str, Site] = {}
         self.next: int | None = None
         """The first record that was not taken yet; None before the first."""
@@ -181,17 +197,19 @@ class Shard:
     async def restore(self, held: Mapping[str, bytes]) -> None:
         """Go on from what the state topic holds. Raises DamagedStateError, SnapshotError."""
         for name in sites(held):
-            site = self._new_site(name)
+            site = Site(self._pipeline_of(name))
             if f"{name}/{TOLD}" in held:
                 site.told |= msgspec.json.decode(held[f"{name}/{TOLD}"], type=dict[str, int])
-            found = joined(name, held)
-            if found is not None:
-                manifest, snapshot = found
-                await self._in_model_thread(partial(_restored, site.pipeline, snapshot))
-                site.position, site.made, site.chunks = manifest.offset, dict(manifest.made), manifest.chunks
-            site.noticed()
+            await self._in_model_thread(partial(site.restore, joined(name, held)))
+            self._add(name, site)
         if REFUSED in held:
             self._refused_before, self.invalid = msgspec.json.decode(held[REFUSED], type=tuple[int, int])
+
+    def _add(self, name: str, site: Site) -> None:
+        logger.info("site %s: partition %d", name, self.partition)
+        self.sites[name] = site
+        site.observer = self._watch(self.partition, site)
+        site.noticed()
 
     async def renew(self) -> None:
         """Make sure that no other worker had this partition in between. Raises FencedError, ConnectionError."""
@@ -203,18 +221,21 @@ class Shard:
         return min((site.unsaved for site in self.sites.values() if site.unsaved is not None), default=self.next)
 
     async def close(self) -> None:
-        for site in self.sites.values():
-            if site.observer is not None:
-                await site.observer.close()
+        observers = [site.observer for site in self.sites.values() if site.observer is not None]
+        await asyncio.gather(*(observer.close() for observer in observers))
         await self._writer.close()
 
     # --- Take in -------------------------------------------------------------------------------------------------------
 
     async def take(self, records: Sequence[Fetched]) -> None:
-        """Take in records, in their order, and tell what they give rise to.
+        """Take in records, in their order, and tell what they give rise to, in as many transactions as their size asks for.
 
         Raises FencedError or ConnectionError; the shard is of no use then, and is to be taken over anew.
         """
+        for part in _parts(records):
+            await self._take(part)
+
+    async def _take(self, records: Sequence[Fetched]) -> None:
         notes: list[Note] = []
         refused: list[DeadRecord] = []
         for name, part in self._by_site(records).items():
@@ -230,16 +251,13 @@ class Shard:
             self._crash.reached(CrashPoint.FINDINGS_SAVED)
         self.next = records[-1].offset + 1
 
-    def _new_site(self, name: str) -> Site:
-        logger.info("site %s: partition %d", name, self.partition)
-        site = self.sites[name] = Site(self._pipeline_of(name))
-        site.observer = self._watch(self.partition, site)
-        return site
-
     def _refusal(self, name: str) -> str | None:
         """Why records of this name are not taken, if they are not."""
         if not name:
             return NO_SITE
+        belongs = partition_of(name.encode(), self._partitions)
+        if belongs != self.partition:
+            return f"site {name} belongs to partition {belongs}, this is {self.partition}: {PARTITIONER}"
         new = name not in self.sites and len(self.sites) >= self._most_sites
         return f"a new site, and there are {self._most_sites} in this partition already" if new else None
 
@@ -257,7 +275,9 @@ class Shard:
         """What is to be told of one site: its new findings, and how many it has told with them."""
         site = self.sites.get(read.site)
         if site is None:
-            site = self._new_site(read.site)
+            if not read.events:
+                return []  # nothing valid makes no site
+            self._add(read.site, site := Site(self._pipeline_of(read.site)))
         reaction = await self._in_model_thread(partial(site.take, read.events, part[-1].offset + 1))
         site.noticed()
         if site.unsaved is None:
@@ -294,32 +314,50 @@ class Shard:
     async def save(self) -> None:
         """Write the snapshots of all sites that went on. Raises FencedError, ConnectionError."""
         began = time.monotonic()
-        for name, site in self.sites.items():
-            if site.unsaved is not None:
-                await self._save(name, site)
+        saving: list[tuple[Site, int]] = []
+        notes: list[Note] = []
+        for name, site in [(name, site) for name, site in self.sites.items() if site.unsaved is not None]:
+            parts = await self._snapshot(name, site)
+            saving.append((site, sum(1 for note in parts if note.value is not None) - 1))
+            notes += parts
+            if sum(len(note.value or b"") for note in notes) > SNAPSHOTS_AT_ONCE:
+                await self._write_snapshots(saving, notes)
+        await self._write_snapshots(saving, notes)
         self._crash.reached(CrashPoint.CHECKPOINT_SAVED)
         self._saved = time.monotonic()
         self._pause = max(self._every, SAVING_SHARE * (self._saved - began))
 
-    async def _save(self, name: str, site: Site) -> None:
+    async def _snapshot(self, name: str, site: Site) -> list[Note]:
         snapshot = await self._in_model_thread(site.pipeline.snapshot)
         parts = split(name, snapshot, offset=site.position, made=site.made, before=site.chunks)
-        notes = [Note(self._names.state, key, value) for key, value in parts]
-        self._crash.reached(CrashPoint.CHECKPOINT_WRITTEN)
-        await self._writer.write(notes)
-        site.chunks = sum(1 for note in notes if note.value is not None and not note.key.endswith(f"/{MANIFEST}"))
-        site.unsaved = None
+        return [Note(self._names.state, key, value) for key, value in parts]
+
+    async def _write_snapshots(self, saving: list[tuple[Site, int]], notes: list[Note]) -> None:
+        if notes:
+            self._crash.reached(CrashPoint.CHECKPOINT_WRITTEN)
+            await self._writer.write(notes)
+            for site, chunks in saving:
+                site.chunks, site.unsaved = chunks, None
+            saving.clear()
+            notes.clear()
 
     async def _in_model_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
-def _restored(pipeline: Pipeline, snapshot: bytes) -> None:
-    with made_to_stay():
-        pipeline.restore(snapshot)
-
-
 # --- Records to events -----------------------------------------------------------------------------------------------------
+
+
+def _parts(records: Sequence[Fetched]) -> Iterator[Sequence[Fetched]]:
+    """Runs of bounded size; never none."""
+    start = size = 0
+    for at, record in enumerate(records):
+        length = len(record.value or b"")
+        if size + length > AT_ONCE and at > start:
+            yield records[start:at]
+            start, size = at, 0
+        size += length
+    yield records[start:]
 
 
 def site_of(key: bytes | None) -> str:

@@ -20,6 +20,8 @@ from streams.pipeline import Pipeline
 from streams.shard import Fetched, Shard, Watch, unwatched
 
 logger = logging.getLogger(__name__)
+SETTLING = 0.5
+"""Seconds that a turn waits for a takeover."""
 RECLAIM = 5.0
 """Seconds after which a partition that another worker took is taken back, if it is still ours; more than two heartbeats."""
 
@@ -32,6 +34,7 @@ class Shards:
         cluster: Cluster,
         names: Names,
         *,
+        partitions: int,
         pipeline_of: Callable[[str], Pipeline],
         every: float,
         crash: CrashPoints,
@@ -39,7 +42,7 @@ class Shards:
         self.held: dict[Partition, Shard] = {}
         self.rebalances = 0
         self.progress = time.monotonic()
-        """When records were last taken in."""
+        """When records were last taken in, or a partition taken over."""
         self.watch: Watch = unwatched
         """Who follows the sites that are here."""
         self._cluster = cluster
@@ -47,7 +50,9 @@ class Shards:
         self._pipeline_of = pipeline_of
         self._every = every
         self._crash = crash
+        self._partitions = partitions
         self._mine: set[Partition] = set()
+        self._takeover: asyncio.Task[None] | None = None
         self._lost: dict[Partition, float] = {}
         self._committed: dict[Partition, int] = {}
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -55,36 +60,58 @@ class Shards:
 
     # --- What the group decides ----------------------------------------------------------------------------------------
 
-    async def assigned(self, partitions: Iterable[Partition]) -> None:
-        """These are ours from now on, and no others. What was kept in memory is used if nobody else had it in between."""
-        async with self._lock:
-            wanted = self._mine = set(partitions)
-            self._lost.clear()
-            for partition in self.held.keys() - wanted:
-                await self._drop(partition)
-            await asyncio.gather(*(self._hold(partition) for partition in sorted(wanted)))
-            self.progress = time.monotonic()
-            count = sum(len(shard.sites) for shard in self.held.values())
-            logger.info("holding partitions %s with %d sites", ", ".join(map(str, sorted(self.held))) or "none", count)
+    def assigned(self, partitions: Iterable[Partition]) -> None:
+        """These are ours from now on, and no others. They are taken over in the background: see `settled`.
+
+        The group hears nothing from a member while it is told what it has, and gives it up if that takes long.
+        """
+        self._mine = set(partitions)
+        self._lost.clear()
+        self._takeover = asyncio.create_task(self._take_over(self._mine), name="takeover")
+
+    async def settled(self) -> bool:
+        """Whether all that is ours is here. Raises what ended a takeover: DamagedStateError, SnapshotError, ClusterError."""
+        if self._takeover is None:
+            await asyncio.sleep(SETTLING)
+            return False
+        done, _ = await asyncio.wait([self._takeover], timeout=SETTLING)
+        for task in done:
+            task.result()
+        return bool(done)
 
     async def revoked(self) -> Mapping[Partition, int]:
         """Others may get ours: write the snapshots. The positions that may be committed."""
         self.rebalances += 1
+        if self._takeover is not None:
+            self._takeover.cancel()
+            await asyncio.gather(self._takeover, return_exceptions=True)
+            self._takeover = None
         async with self._lock:
             for partition in list(self.held):
                 await self._guarded(partition, self.held[partition].save())
             return self._committable()
 
+    async def _take_over(self, wanted: set[Partition]) -> None:
+        async with self._lock:
+            for partition in self.held.keys() - wanted:
+                await self._drop(partition)
+            async with asyncio.TaskGroup() as tasks:
+                for partition in sorted(wanted):
+                    tasks.create_task(self._hold(partition))
+            count = sum(len(shard.sites) for shard in self.held.values())
+            logger.info("holding partitions %s with %d sites", ", ".join(map(str, sorted(self.held))) or "none", count)
+
     async def _hold(self, partition: Partition) -> None:
+        """What was kept in memory is used if nobody else had it in between."""
         if partition in self.held:
             try:
                 await self.held[partition].renew()
             except (FencedError, ConnectionError) as error:
                 logger.info("partition %d is read anew: %s", partition, error)
                 await self._drop(partition)
-            else:
-                return
-        self.held[partition] = await when_there(partial(self._taken_over, partition))
+        if partition not in self.held:
+            self.held[partition] = await when_there(partial(self._taken_over, partition))
+        self.progress = time.monotonic()
 
     async def _taken_over(self, partition: Partition) -> Shard:
         """Fence off the owner before, then read what it left: in this order nothing of it is missed."""
@@ -92,6 +119,7 @@ class Shards:
         writer = Writer(self._cluster, self._names, partition)
         shard = Shard(
             partition,
+            partitions=self._partitions,
             names=self._names,
             writer=writer,
             pipeline_of=self._pipeline_of,
@@ -118,15 +146,14 @@ class Shards:
     async def take(self, partition: Partition, records: Sequence[Fetched], rebalances: int) -> bool:
         """Take in what was fetched when there had been so many rebalances.
 
-        False if there was one since: it is unknown then whether these records follow the last that were taken in, and they are
-        to be fetched again from the committed position.
+        False if there was one since, or the partition is not here: it is unknown then whether these records follow the last
+        that were taken in, and they are to be fetched again from the committed position.
         """
         async with self._lock:
             shard = self.held.get(partition)
-            if rebalances != self.rebalances:
-                return shard is None
-            if shard is not None:
-                await self._guarded(partition, shard.take(records))
+            if shard is None or rebalances != self.rebalances:
+                return False
+            if await self._guarded(partition, shard.take(records)):
                 self.progress = time.monotonic()
             return True
 
@@ -151,14 +178,17 @@ class Shards:
                 del self._lost[partition]
             return back
 
-    async def _guarded(self, partition: Partition, work: Awaitable[None]) -> None:
-        """After an error it is unknown what the cluster has kept, so what is in memory is of no use."""
+    async def _guarded(self, partition: Partition, work: Awaitable[None]) -> bool:
+        """Whether it was done. After an error it is unknown what the cluster has kept, so what is in memory is of no use."""
         try:
             await work
         except FencedError as error:
             await self._lose(partition, error, since=time.monotonic())
         except ConnectionError as error:
             await self._lose(partition, error, since=time.monotonic() - RECLAIM)
+        else:
+            return True
+        return False
 
     async def _lose(self, partition: Partition, error: Exception, *, since: float) -> None:
         logger.warning("partition %d is to be read anew: %s", partition, error)
@@ -166,16 +196,21 @@ class Shards:
         self._lost[partition] = since
 
     def _committable(self) -> dict[Partition, int]:
-        """Positions that have moved since the last that was given out."""
-        moved = {
+        """Positions that have moved since the last that were committed."""
+        return {
             partition: shard.committable
             for partition, shard in self.held.items()
             if shard.committable is not None and shard.committable != self._committed.get(partition)
         }
-        self._committed |= moved
-        return moved
+
+    def committed(self, positions: Mapping[Partition, int]) -> None:
+        """The group knows these now."""
+        self._committed |= positions
 
     async def close(self) -> None:
+        if self._takeover is not None:
+            self._takeover.cancel()
+            await asyncio.gather(self._takeover, return_exceptions=True)
         async with self._lock:
             for partition in list(self.held):
                 await self._drop(partition)

@@ -39,6 +39,8 @@ END = 20.0
 SESSION = 15.0
 """Seconds after which the partitions of a worker that is silent go to others."""
 HEARTBEAT = 1.5
+REQUEST = 30.0
+"""Seconds after which a connection that is silent is given up; longer than a rebalance may take."""
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
@@ -50,6 +52,31 @@ class _Thread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT  # noqa: SLF001
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - what others publish in transactions, when it is sure
         return consumer
+
+    async def back(self, tps: Iterable[TP]) -> None:
+        """Fetch these from their committed positions again; in this thread, since the consumer is not made for two."""
+        consumer = self._ensure_consumer()
+        for tp in tps:
+            if tp in consumer.assignment():
+                committed = await consumer.committed(tp)
+                if tp in consumer.assignment():
+                    consumer.seek(tp, committed or 0)
+
+    def still(self, tp: TP) -> float:
+        """Seconds since the cluster last answered a fetch of this partition."""
+        state = self._state(tp)
+        return 0.0 if state is None or not state.timestamp else time.time() - state.timestamp / 1000
+
+    def waiting(self, tp: TP) -> int:
+        """Records of a partition that are not fetched yet."""
+        state = self._state(tp)
+        if state is None or state.highwater is None or not state.has_valid_position:
+            return 0
+        return int(state.highwater - state.position)
+
+    def _state(self, tp: TP) -> Any:
+        assignment = self._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001
+        return assignment.state_value(tp) if assignment and tp in self.assignment() else None
 
 
 class _Consumer(driver.Consumer):
@@ -69,24 +96,19 @@ class _Consumer(driver.Consumer):
         records, _ = await self._wait_next_records(POLL)
         return records or {}
 
-    async def commit_positions(self, positions: Mapping[TP, int]) -> None:
-        await self._commit(positions)
+    async def commit_positions(self, positions: Mapping[TP, int]) -> bool:
+        """Whether the group has taken them."""
+        return await self._commit(positions)
 
-    async def seek_to_committed_of(self, tps: Iterable[TP]) -> None:
-        """Fetch these from their committed position again."""
-        for tp in tps:
-            if tp not in self.assignment():
-                continue  # whoever gets it begins there anyway
-            committed = await self._thread.call_thread(self._thread._ensure_consumer().committed, tp)  # noqa: SLF001
-            await self.seek(tp, committed or 0)
+    async def back(self, tps: Iterable[TP]) -> None:
+        thread = cast("_Thread", self._thread)
+        await thread.call_thread(thread.back, list(tps))
 
-    def lag(self, tp: TP) -> int:
-        """Records of a partition that are not fetched yet."""
-        assignment = self._thread._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001
-        state = assignment.state_value(tp) if assignment and tp in self.assignment() else None
-        if state is None or state.highwater is None or not state.has_valid_position:
-            return 0
-        return int(state.highwater - state.position)
+    def still(self, tp: TP) -> float:
+        return cast("_Thread", self._thread).still(tp)
+
+    def waiting(self, tp: TP) -> int:
+        return cast("_Thread", self._thread).waiting(tp)
 
 
 class _Transport(driver.Transport):
@@ -116,7 +138,7 @@ class _App(faust.App):
         self.on_partitions_revoked.connect(revoked)
 
     async def _assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
-        await self.shards.assigned(Partition(tp.partition) for tp in assigned if tp.topic == self.topic_name)
+        self.shards.assigned(Partition(tp.partition) for tp in assigned if tp.topic == self.topic_name)
         self.turned = time.monotonic()
 
     async def _revoked(self, _: Any, revoked: set[TP], **__: Any) -> None:
@@ -126,11 +148,15 @@ class _App(faust.App):
     async def work(self, consumer: _Consumer) -> None:
         """One turn: fetch, take in, save what is due, commit what is safe."""
         before = self.shards.rebalances
+        if not await self.shards.settled():
+            self.turned = max(self.turned, self.shards.progress)
+            return
         records = await consumer.fetch()
         void = [tp for tp, part in records.items() if not await self.shards.take(Partition(tp.partition), part, before)]
         await self._commit_positions(await self.shards.save())
         again = self._places(await self.shards.reclaim())
-        await consumer.seek_to_committed_of([*void, *again])
+        if void or again:
+            await consumer.back([*void, *again])
         self.turned = time.monotonic()
 
     def stalled(self) -> str | None:
@@ -138,17 +164,21 @@ class _App(faust.App):
         still = time.monotonic() - self.turned
         if still > self.stalled_after:
             return f"nothing was fetched, taken in or written for {still:.0f} s"
-        waiting = sum(cast("_Consumer", self.consumer).lag(tp) for tp in self._places(self.shards.held))
+        consumer, places = cast("_Consumer", self.consumer), self._places(self.shards.held)
+        if silent := [tp.partition for tp in places if consumer.still(tp) > self.stalled_after]:
+            return f"no answer to a fetch of partitions {silent}"
+        waiting = sum(map(consumer.waiting, places))
         if not waiting:
             self.shards.progress = time.monotonic()
         still = time.monotonic() - self.shards.progress
         return f"{waiting} records wait, and none was taken in for {still:.0f} s" if still > self.stalled_after else None
 
     async def _commit_positions(self, positions: Mapping[Partition, int]) -> None:
-        if positions:
-            await cast("_Consumer", self.consumer).commit_positions(
-                {TP(self.topic_name, number): at for number, at in positions.items()}
-            )
+        if not positions:
+            return
+        consumer = cast("_Consumer", self.consumer)
+        if await consumer.commit_positions({TP(self.topic_name, number): at for number, at in positions.items()}):
+            self.shards.committed(positions)
 
     def _places(self, partitions: Iterable[Partition]) -> list[TP]:
         return [TP(self.topic_name, partition) for partition in partitions]
@@ -168,6 +198,8 @@ class Worker:
             consumer_max_fetch_size=8 << 20,
             broker_max_poll_records=RECORDS,
             broker_session_timeout=SESSION,
+            broker_request_timeout=REQUEST,
+            broker_rebalance_timeout=REQUEST - 5,
             broker_heartbeat_interval=HEARTBEAT,
             topic_disable_leader=True,
             topic_allow_declare=False,

@@ -24,8 +24,8 @@ async def measured(folder: Path, devices: int, kafka: int, mqtt: int) -> Times:
     gateway = await Process("gateway", f"gateway-{devices}", folder, harness.settings(**at)).start()
     await harness.worker(allowed_lateness=0, checkpoint_every=5)
     try:
-        while "holding partitions" not in harness.workers[0].messages or "MQTT on" not in gateway.messages:
-            await asyncio.sleep(0.1)
+        await harness.workers[0].said("holding partitions")
+        await gateway.said("MQTT on")
         command = (sys.executable, "-m", "tests.bench.sensors", str(mqtt), str(devices))
         client = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         out, _ = await client.communicate()

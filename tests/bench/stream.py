@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaProducer
 from schemas.encode import encode
 from schemas.event import Event
 from streams.cluster import Cluster, Names
-from streams.kafka import prepare
+from streams.kafka_admin import prepare
 from tests.bench.plant import readings
 from tests.services import running
 

@@ -18,7 +18,8 @@ from aiokafka import AIOKafkaConsumer
 from schemas.device import DeviceId
 from schemas.event import ControlAlarm, Event, Linked, Micros, Stamp
 from schemas.frame import pack
-from streams.kafka import KafkaLog, prepare
+from streams.kafka import KafkaLog
+from streams.kafka_admin import prepare
 from tests.bench.merge import DEVICES, EDGES
 from tests.bench.plant import SECOND, SOURCE, START, links
 from tests.cluster.harness import Harness

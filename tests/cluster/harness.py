@@ -58,6 +58,11 @@ class Process:
     def alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    async def said(self, words: str) -> None:
+        """Until its messages hold these words."""
+        while words not in self.messages:
+            await asyncio.sleep(0.1)
+
     async def ended(self) -> None:
         assert self._process is not None
         await self._process.wait()
@@ -122,7 +127,7 @@ class Harness:
 
     async def worker(self, **settings: object) -> Process:
         name = f"worker-{len(self.workers)}"
-        process = Process("worker", name, self.folder, self.settings(worker_identity=name) | settings)
+        process = Process("worker", name, self.folder, self.settings(**settings))
         self.workers.append(process)
         return await process.start()
 

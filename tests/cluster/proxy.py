@@ -47,8 +47,8 @@ class Proxy:
             with suppress(ConnectionError):
                 await asyncio.gather(self._pass(reader, there_writer), self._pass(there_reader, writer))
             self._end(there_writer)
-        except OSError:
-            return
+        except (OSError, asyncio.CancelledError):
+            return  # cancelled by the end of the test alone
         finally:
             self._end(writer)
 

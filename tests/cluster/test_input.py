@@ -14,7 +14,7 @@ from graph.detection import Model
 from schemas.binding import BATCH, STRUCTURED, binary
 from schemas.encode import encode
 from schemas.event import Event
-from streams.kafka import prepare
+from streams.kafka_admin import prepare
 from tests.cluster.harness import Harness, oracle
 from tests.streams.plant import line, recording, wire
 
@@ -77,7 +77,7 @@ async def test_killed_at_once_after_each_other(harness: Harness, model: tuple[Mo
     publishing = asyncio.create_task(harness.publish(SITE, EVENTS, size=10, pause=0.1))
     for _ in range(3):
         worker = await harness.worker(worker_identity="the-same")
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(3)
         await worker.end(signal.SIGKILL)
     await harness.worker(worker_identity="the-same")
     await publishing

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("openautoglm", "streams", "agents", "graph", "schemas")
 DRIVERS = {
-    "aiokafka": {"streams/kafka.py"},
+    "aiokafka": {"streams/kafka.py", "streams/kafka_admin.py"},
     "faust": {"streams/worker.py"},
     "aiomqtt": {"streams/mqtt.py"},
     "amqtt": {"streams/mqtt.py"},

@@ -14,7 +14,8 @@ from schemas.event import Event
 from schemas.frame import pack, unpack
 from streams.broker import Intake, SqliteLog
 from streams.cluster import Cluster, Names
-from streams.kafka import BATCH_EVENTS, KafkaLog, prepare
+from streams.kafka import BATCH_EVENTS, KafkaLog
+from streams.kafka_admin import prepare
 from tests.cluster.harness import read_all
 from tests.streams.plant import recording
 

@@ -8,25 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.services import PASSWORD, USER, Local
 from schemas.decode import decode
 from schemas.device import DeviceId
-from schemas.event import Event, Image, Micros, Stamp
+from schemas.event import Event, Image, Log, Micros, Stamp
 from schemas.frame import pack
 from streams.cluster import Cluster, ClusterError, Mechanism, Names, Protocol
-from streams.kafka import (
-    BATCH_BYTES,
-    FencedError,
-    KafkaLog,
-    Note,
-    Partition,
-    Writer,
-    batches_of,
-    newest,
-    prepare,
-    when_there,
-)
+from streams.kafka import BATCH_BYTES, FencedError, KafkaLog, Note, Partition, Writer, batches_of, newest, when_there
+from streams.kafka_admin import LARGEST, prepare
 from tests.services import free_port, running
 from tests.streams.plant import recording
 
@@ -55,8 +46,6 @@ async def test_topics_are_made_once(cluster: Cluster, names: Names) -> None:
 
 
 async def test_topics_that_do_not_fit_each_other_are_refused(cluster: Cluster, names: Names) -> None:
-    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
     admin = AIOKafkaAdminClient(bootstrap_servers=cluster.servers)
     await admin.start()
     await admin.create_topics([NewTopic(names.state, 7, 1)])
@@ -68,6 +57,48 @@ async def test_topics_that_do_not_fit_each_other_are_refused(cluster: Cluster, n
 async def test_too_many_replicas_are_refused_by_the_settings_name(cluster: Cluster, names: Names) -> None:
     with pytest.raises(ClusterError, match="kafka_replication"):
         await prepare(cluster, names, partitions=1, replication=9, retention=3600)
+
+
+async def small(cluster: Cluster, names: Names, topic: str) -> None:
+    """A topic that somebody made for smaller records."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1, topic_configs={LARGEST: "2000"})])
+    await admin.close()
+
+
+async def test_a_topic_for_smaller_records_is_refused(cluster: Cluster, names: Names) -> None:
+    await small(cluster, names, names.findings("alerts"))
+    with pytest.raises(ClusterError, match=r"alerts takes records of 2000 bytes: set its max\.message\.bytes"):
+        await made(cluster, names)
+
+
+async def test_a_record_that_the_cluster_refuses_takes_its_transaction_with_it(cluster: Cluster, names: Names) -> None:
+    await small(cluster, names, names.findings("alerts"))
+    with pytest.raises(ClusterError):
+        await made(cluster, names)
+    writer = Writer(cluster, names, ZERO)
+    await writer.start()
+    with pytest.raises(ClusterError, match="refuses"):
+        await writer.write([Note(names.findings("alerts"), "a", b"x" * 5000), Note(names.state, "told", b"1")])
+    await writer.close()
+    after = Writer(cluster, names, ZERO)
+    await after.start()
+    assert await newest(cluster, names.state, ZERO) == {}
+    await after.close()
+
+
+async def test_a_frame_that_the_cluster_refuses_does_not_stop_the_next(cluster: Cluster, names: Names) -> None:
+    await small(cluster, names, names.events)
+    log = KafkaLog(cluster, names)
+    frames = [
+        pack([Event(Stamp(Micros(1), "/gw", 1, size, f"e{size}"), Log(DeviceId("d"), "x" * size))]) for size in (1, 5000, 2)
+    ]
+    await log.append("plant", frames[:1])
+    with pytest.raises(ConnectionError, match="refuses"):
+        await log.append("plant", frames[1:2])
+    await log.append("plant", frames[2:])
+    await log.close()
 
 
 async def test_notes_are_kept_all_or_none(cluster: Cluster, names: Names) -> None:

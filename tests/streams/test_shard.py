@@ -14,9 +14,9 @@ from graph.detection import Model, train
 from schemas.binding import Header, binary
 from schemas.encode import encode
 from schemas.event import Event
-from streams.cluster import KINDS, Names
+from streams.cluster import KINDS, RECORD, Names
 from streams.crashpoints import CrashPoints
-from streams.kafka import RECORD, FencedError, Note, Partition
+from streams.kafka import FencedError, Note, Partition
 from streams.pipeline import Pipeline, topology_of
 from streams.shard import MOST_SITES, Shard, unwatched
 from streams.statetopic import CHUNK, DamagedStateError, joined, split
@@ -81,6 +81,7 @@ def shard_of(
 ) -> Shard:
     return Shard(
         Partition(0),
+        partitions=1,
         names=NAMES,
         writer=memory,
         pipeline_of=lambda site: Pipeline(site, model=model, lateness=LATENESS),

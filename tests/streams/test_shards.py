@@ -11,7 +11,8 @@ from deploy.local.services import Local
 from schemas.encode import encode
 from streams.cluster import Cluster, Names
 from streams.crashpoints import CrashPoints
-from streams.kafka import Partition, prepare
+from streams.kafka import Partition, partition_of
+from streams.kafka_admin import prepare
 from streams.pipeline import Pipeline
 from streams.shards import RECLAIM, Shards
 from tests.streams.plant import recording
@@ -21,32 +22,40 @@ pytestmark = pytest.mark.xdist_group("kafka")
 NUMBERS = itertools.count(1)
 ZERO, ONE = Partition(0), Partition(1)
 EVENTS = recording(30)
-LOG = [Record(at, encode(EVENTS[at * 10 : at * 10 + 10])) for at in range(len(EVENTS) // 10)]
+SITE = next(name for name in ("plant", "mill", "line-1", "line-2") if partition_of(name.encode(), 2) == ZERO)
+LOG = [Record(at, encode(EVENTS[at * 10 : at * 10 + 10]), SITE.encode()) for at in range(len(EVENTS) // 10)]
 
 
 @pytest.fixture
 async def two(kafka: Local) -> AsyncIterator[tuple[Shards, Shards]]:
     cluster, names = Cluster(f"127.0.0.1:{kafka.port}"), Names(f"shards{next(NUMBERS)}")
     await prepare(cluster, names, partitions=2, replication=1, retention=3600)
-    both = tuple(Shards(cluster, names, pipeline_of=Pipeline, every=0, crash=CrashPoints()) for _ in range(2))
+    both = tuple(Shards(cluster, names, partitions=2, pipeline_of=Pipeline, every=0, crash=CrashPoints()) for _ in range(2))
     yield both[0], both[1]
     for shards in both:
         await shards.close()
 
 
+async def assign(shards: Shards, partitions: list[Partition]) -> None:
+    """As the group does, and until all of them are here."""
+    shards.assigned(partitions)
+    while not await shards.settled():
+        pass
+
+
 def accepted(shards: Shards, partition: Partition = ZERO) -> int:
     sites = shards.held[partition].sites
-    return sites["plant"].pipeline.counts.accepted if "plant" in sites else 0
+    return sites[SITE].pipeline.counts.accepted if SITE in sites else 0
 
 
 async def test_what_was_fetched_before_a_rebalance_is_not_taken_after_it(two: tuple[Shards, Shards]) -> None:
     """It may lie beyond what another had taken in meanwhile: a gap that nobody would ever see."""
     shards, _ = two
-    await shards.assigned([ZERO])
+    await assign(shards, [ZERO])
     assert await shards.take(ZERO, LOG[:2], shards.rebalances)
     before = shards.rebalances
     await shards.revoked()
-    await shards.assigned([ZERO])
+    await assign(shards, [ZERO])
     assert not await shards.take(ZERO, LOG[5:], before)
     assert accepted(shards) == 20
     assert await shards.take(ZERO, LOG, shards.rebalances)
@@ -55,11 +64,11 @@ async def test_what_was_fetched_before_a_rebalance_is_not_taken_after_it(two: tu
 
 async def test_state_moves_with_its_partition(two: tuple[Shards, Shards]) -> None:
     first, second = two
-    await first.assigned([ZERO, ONE])
+    await assign(first, [ZERO, ONE])
     await first.take(ZERO, LOG[:4], 0)
     assert await first.revoked() == {ZERO: 4}
-    await first.assigned([ONE])
-    await second.assigned([ZERO])
+    await assign(first, [ONE])
+    await assign(second, [ZERO])
     assert list(first.held) == [ONE]
     assert accepted(second) == 40
     await second.take(ZERO, LOG, 0)
@@ -68,20 +77,20 @@ async def test_state_moves_with_its_partition(two: tuple[Shards, Shards]) -> Non
 
 async def test_what_stays_is_kept_in_memory(two: tuple[Shards, Shards]) -> None:
     shards, _ = two
-    await shards.assigned([ZERO])
+    await assign(shards, [ZERO])
     await shards.take(ZERO, LOG[:1], 0)
     held = shards.held[ZERO]
     await shards.revoked()
-    await shards.assigned([ZERO, ONE])
+    await assign(shards, [ZERO, ONE])
     assert shards.held[ZERO] is held
 
 
 async def test_who_lost_a_partition_drops_it_and_takes_it_back_only_later(two: tuple[Shards, Shards]) -> None:
     """A stale owner cannot write; if the group says that it owns the partition after all, it reads it anew."""
     stale, owner = two
-    await stale.assigned([ZERO])
+    await assign(stale, [ZERO])
     await stale.take(ZERO, LOG[:2], 0)
-    await owner.assigned([ZERO])
+    await assign(owner, [ZERO])
     await owner.take(ZERO, LOG[:3], 0)
     await owner.save()
     await stale.save()
@@ -95,10 +104,11 @@ async def test_who_lost_a_partition_drops_it_and_takes_it_back_only_later(two: t
     assert not owner.held
 
 
-async def test_positions_are_given_out_once(two: tuple[Shards, Shards]) -> None:
+async def test_positions_are_given_out_until_they_are_committed(two: tuple[Shards, Shards]) -> None:
     shards, _ = two
-    await shards.assigned([ZERO])
+    await assign(shards, [ZERO])
     assert await shards.save() == {}
     await shards.take(ZERO, LOG[:2], 0)
     assert await shards.save() == {ZERO: 2}
+    shards.committed({ZERO: 2})
     assert await shards.save() == {}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from schemas.event import Event
 from streams.cluster import Cluster, Names
 from streams.crashpoints import CrashPoints
-from streams.kafka import prepare
+from streams.kafka_admin import prepare
 from streams.pipeline import Pipeline, Reaction
 from streams.shards import Shards
 from streams.worker import Worker
@@ -43,7 +43,7 @@ async def main(servers: str, topic: str, count: int, program: str) -> None:
         pipelines.append(made(site))
         return pipelines[-1]
 
-    shards = Shards(cluster, names, pipeline_of=pipeline_of, every=5, crash=CrashPoints())
+    shards = Shards(cluster, names, partitions=partitions, pipeline_of=pipeline_of, every=5, crash=CrashPoints())
     worker = Worker(cluster, names, shards, identity=None, stalled_after=60)
     running = asyncio.create_task(worker.run())
     while not pipelines:
