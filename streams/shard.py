@@ -11,57 +11,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from schemas.action import Action
-from schemas.binding import BindingError, Header, message
-from schemas.decode import Decoded, decode, decode_lines, shown
 from schemas.event import Event
-from schemas.finding import Alert, Fault, Invalid
+from schemas.finding import Alert, Fault
 from streams.analysis import made_to_stay
 from streams.cluster import KINDS, Names
 from streams.crashpoints import CrashPoint, CrashPoints
+from streams.fetched import DeadRecord, Fetched, Read, parts_of, place_of, read_records, site_of
 from streams.kafka import Note, Partition, partition_of
 from streams.pipeline import Pipeline, Reaction
 from streams.statetopic import TOLD, Manifest, joined, sites, split
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
-SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 REFUSED = "deadletters"
 MOST_SITES = 1_000
 """Of one partition: whoever invents keys fills no memory."""
-AT_ONCE = 4 << 20
-"""Bytes of records that are taken in together: compressed records may be a thousand times as large as what was fetched."""
 SNAPSHOTS_AT_ONCE = 8 << 20
 """Bytes of small snapshots that go into one transaction."""
-RAW = 65_536
-"""Characters that are kept of a refused input; all of it stays in the events topic as long as that is kept."""
 PARTITIONER = "let the producer choose by murmur2, as Java's clients do (librdkafka: partitioner=murmur2_random)"
 NO_SITE = "the key is no name of a site (letters, digits, '_', '.', '-'; at most 64)"
 SAVING_SHARE = 10
 """Snapshots take at most one part in so many of the time."""
-
-
-class Fetched(Protocol):
-    """A record as the driver gives it."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[Header]: ...
 
 
 class Observer(Protocol):
@@ -82,25 +62,6 @@ class Transactions(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-class DeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An input that was refused: which record held it, where in it, and why."""
-
-    partition: int
-    record_offset: int
-    offset: int
-    reason: str
-    pointer: str
-    raw: str
-
-
-class Read(NamedTuple):
-    """The events of one site from a run of records, or what was refused of them."""
-
-    site: str
-    events: list[Event]
-    refused: list[DeadRecord]
 
 
 Watch = Callable[[Partition, "Site"], Observer | None]
@@ -232,7 +193,7 @@ class Shard:
 
         Raises FencedError or ConnectionError; the shard is of no use then, and is to be taken over anew.
         """
-        for part in _parts(records):
+        for part in parts_of(records):
             await self._take(part)
 
     async def _take(self, records: Sequence[Fetched]) -> None:
@@ -293,7 +254,7 @@ class Shard:
         return Note(self._names.findings(kind), site, body, headers)
 
     def _dead(self, refused: Iterable[DeadRecord]) -> list[Note]:
-        fresh = sorted((dead for dead in refused if dead.record_offset >= self._refused_before), key=_place)
+        fresh = sorted((dead for dead in refused if dead.record_offset >= self._refused_before), key=place_of)
         if not fresh:
             return []
         self.invalid += len(fresh)
@@ -343,80 +304,3 @@ class Shard:
 
     async def _in_model_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-
-
-# --- Records to events -----------------------------------------------------------------------------------------------------
-
-
-def _parts(records: Sequence[Fetched]) -> Iterator[Sequence[Fetched]]:
-    """Runs of bounded size; never none."""
-    start = size = 0
-    for at, record in enumerate(records):
-        length = len(record.value or b"")
-        if size + length > AT_ONCE and at > start:
-            yield records[start:at]
-            start, size = at, 0
-        size += length
-    yield records[start:]
-
-
-def site_of(key: bytes | None) -> str:
-    """A record's key, if it can be the name of a site; empty if not."""
-    name = (key or b"").decode(errors="replace")
-    return name if SITE.fullmatch(name) else ""
-
-
-def read_records(partition: Partition, site: str, records: Sequence[Fetched], refusal: str | None) -> Read:
-    """Decode records of one site, or refuse them all. Single events are read in bulk, which is several times as fast."""
-    read = Read(site, [], [])
-    singles: list[tuple[int, bytes]] = []
-    for record in records:
-        try:
-            text = _text(record, refusal)
-        except BindingError as error:
-            invalid = Invalid(offset=0, reason=str(error), pointer="", raw=shown(record.value or b""))
-            read.refused.append(_dead(partition, record.offset, invalid))
-            continue
-        if text[:1] == b"{":
-            singles.append((record.offset, text))
-            continue
-        _singles(read, partition, singles)
-        singles = []
-        _keep(read, partition, decode(text), [record.offset])
-    _singles(read, partition, singles)
-    return read
-
-
-def _text(record: Fetched, refusal: str | None) -> bytes:
-    if refusal is not None:
-        raise BindingError(refusal)
-    return message(record.headers, record.value)
-
-
-def _singles(read: Read, partition: Partition, singles: Sequence[tuple[int, bytes]]) -> None:
-    if singles:
-        _keep(read, partition, decode_lines([text for _, text in singles]), [offset for offset, _ in singles])
-
-
-def _keep(read: Read, partition: Partition, decoded: Decoded, offsets: Sequence[int]) -> None:
-    """`offsets`: of the record of each line, or of the one record that held the batch."""
-    read.events.extend(decoded.events)
-    for invalid in decoded.invalid:
-        whole = len(offsets) == 1
-        place = invalid if whole else msgspec.structs.replace(invalid, offset=0)
-        read.refused.append(_dead(partition, offsets[0 if whole else invalid.offset], place))
-
-
-def _dead(partition: Partition, offset: int, invalid: Invalid) -> DeadRecord:
-    return DeadRecord(
-        partition=partition,
-        record_offset=offset,
-        offset=invalid.offset,
-        reason=invalid.reason,
-        pointer=invalid.pointer,
-        raw=invalid.raw[:RAW],
-    )
-
-
-def _place(dead: DeadRecord) -> tuple[int, int]:
-    return dead.record_offset, dead.offset

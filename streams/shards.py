@@ -15,9 +15,10 @@ from functools import partial
 
 from streams.cluster import Cluster, Names
 from streams.crashpoints import CrashPoints
+from streams.fetched import Fetched
 from streams.kafka import FencedError, Partition, Writer, newest, when_there
 from streams.pipeline import Pipeline
-from streams.shard import Fetched, Shard, Watch, unwatched
+from streams.shard import Shard, Watch, unwatched
 
 logger = logging.getLogger(__name__)
 SETTLING = 0.5

@@ -9,6 +9,9 @@ import pytest
 from deploy.local.services import Local
 from tests.services import running
 
+# Programs of the benchmarks, some of which run in an environment of their own.
+collect_ignore = ["bench/peers"]
+
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:

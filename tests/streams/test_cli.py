@@ -260,7 +260,7 @@ EXAMPLES = re.findall(r"^openautoglm (.+)$", COMMANDS, re.MULTILINE)
 def test_the_examples_name_commands_and_options_that_there_are(example: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     words = example.split()
-    command = words[: 2 if words[0] in {"schema", "deadletter"} else 1]
+    command = words[: 2 if words[0] in {"schema", "deadletter", "ask", "projection"} else 1]
     ended = run(*command, "--help")
     assert ended.code == 0
     assert {word for word in words if word.startswith("-")} <= set(re.findall(r"--?[a-z-]+", ended.out))
