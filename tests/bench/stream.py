@@ -83,7 +83,8 @@ def read(program: str, servers: str, topic: str, count: int, scratch: str) -> di
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=scratch, env=environment)
     if done.returncode:
         raise RuntimeError(f"{program}: {done.stderr[-2000:]}")
-    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    # Faust's worker writes control characters for a terminal around it.
+    told: dict[str, Any] = json.loads(done.stdout[done.stdout.rindex("{") : done.stdout.rindex("}") + 1])
     return told
 
 

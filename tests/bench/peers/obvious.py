@@ -45,4 +45,4 @@ async def take(stream: Any) -> None:
             os._exit(0)
 
 
-faust.Worker(app, loglevel="error", quiet=True).execute_from_commandline()
+faust.Worker(app, loglevel="error", quiet=True, redirect_stdouts=False).execute_from_commandline()
