@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from streams.cluster import Cluster, Names
 from streams.findings import Kind
 from streams.kafka import Partition, committed, newest
 from streams.kafka_admin import identity, partitions_of
-from streams.statetopic import Manifest, joined
+from streams.statetopic import DamagedStateError, Manifest, joined
 from streams.upkeep import Live, NothingThereError
 
 Result = TypeVar("Result")
+TRIES = 5
+"""Readings of snapshots that are replaced meanwhile, before they count as damaged."""
 
 
 class KafkaTruth(NamedTuple):
@@ -45,11 +47,27 @@ class KafkaTruth(NamedTuple):
 
     async def _found(self) -> tuple[Partition, Manifest, bytes]:
         for number in range(await partitions_of(self.cluster, self.names)):
-            held = await newest(self.cluster, self.names.state, Partition(number))
-            whole = joined(self.site, held)
-            if whole is not None:
-                return Partition(number), *whole
+            found = await snapshots(self.cluster, self.names, Partition(number), [self.site])
+            if self.site in found:
+                return Partition(number), *found[self.site]
         raise NothingThereError(f"no worker has left a snapshot of site {self.site} in {self.names.state}")
+
+
+async def snapshots(
+    cluster: Cluster, names: Names, partition: Partition, sites: Iterable[str]
+) -> dict[str, tuple[Manifest, bytes]]:
+    """Of those sites that have one there. Raises DamagedStateError, ConnectionError.
+
+    While somebody writes, Kafka may let go of chunks that a newer snapshot replaces before they are read here: then read again.
+    """
+    for last in (*[False] * TRIES, True):
+        held = await newest(cluster, names.state, partition)
+        try:
+            return {site: whole for site in sites if (whole := joined(site, held)) is not None}
+        except DamagedStateError:
+            if last:
+                raise
+    raise AssertionError
 
 
 def origin(cluster: str, names: Names, partition: Partition) -> str:

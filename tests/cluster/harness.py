@@ -20,9 +20,9 @@ from schemas.event import Event
 from schemas.finding import Alert, Fault
 from schemas.frame import pack
 from streams.cluster import Cluster, Names
-from streams.kafka import KafkaLog, Partition, newest
+from streams.kafka import KafkaLog, Partition
 from streams.pipeline import Pipeline, topology_of
-from streams.statetopic import joined
+from streams.remote import snapshots
 from streams.windows import Lateness
 
 LATENESS = Lateness(allowed=200_000, idle=10_000_000)
@@ -155,12 +155,9 @@ class Harness:
 
     async def snapshots(self, sites: Sequence[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
-        for partition in range(self.partitions):
-            held = await newest(self.cluster, self.names.state, Partition(partition))
-            for site in sites:
-                whole = joined(site, held)
-                if whole is not None:
-                    found[site] = whole[1]
+        for number in range(self.partitions):
+            there = await snapshots(self.cluster, self.names, Partition(number), sites)
+            found |= {site: snapshot for site, (_, snapshot) in there.items()}
         return found
 
     async def left(self, sites: Sequence[str]) -> dict[str, Left]:
