@@ -53,7 +53,7 @@ check: $(VENV)/.dev ## lint, types, import contracts, size limits
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/contracts/sizes.py
 
-soak: $(VENV)/.dev ## kill, pause, cut and fill a whole deployment for an hour; a table on stdout
+soak: $(VENV)/.dev ## kill, pause, cut and fill a whole deployment for half an hour; a table on stdout
 	@$(BIN)/python -m tests.cluster.soak
 
 bench: $(VENV)/.dev ## measure each part beside its peer; JSON on stdout

@@ -115,7 +115,7 @@ async def run_worker(settings: Settings) -> None:
     if settings.neo4j_uri is not None:
         named = partial(origin, await identity(cluster), names)
         shards.watch = Projections(graph_store(settings, Folder(settings.data)), origin=named, executor=shards.executor)
-    worker = Worker(cluster, names, shards, identity=settings.worker_identity, stalled_after=settings.stalled_after)
+    worker = Worker(cluster, names, shards, identity=settings.worker_identity or None, stalled_after=settings.stalled_after)
     await worker.run()
 
 
