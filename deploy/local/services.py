@@ -109,6 +109,7 @@ class Local:
             os.kill(pid, number)
 
     def _end(self, number: signal.Signals) -> None:
+        first = self.pid
         self._signal(number)
         self._signal(signal.SIGCONT)
         until = time.monotonic() + STOP
@@ -116,6 +117,8 @@ class Local:
             if time.monotonic() > until:
                 self._signal(signal.SIGKILL)
             time.sleep(0.05)
+        if first in _CHILDREN:
+            _CHILDREN.pop(first).wait()
         (self.folder / "pid").unlink(missing_ok=True)
         (self.folder / "data" / "ready").unlink(missing_ok=True)
 
