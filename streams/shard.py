@@ -245,7 +245,7 @@ class Shard:
             site.unsaved = part[0].offset
         notes = [self._finding(read.site, *found) for found in site.new(reaction)]
         if notes:
-            site.told = dict(site.made)
+            site.told = {kind: max(site.made[kind], site.told[kind]) for kind in KINDS}
             notes.append(Note(self._names.state, f"{read.site}/{TOLD}", msgspec.json.encode(site.told)))
         return notes
 

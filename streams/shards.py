@@ -75,10 +75,12 @@ class Shards:
         if self._takeover is None:
             await asyncio.sleep(SETTLING)
             return False
-        done, _ = await asyncio.wait([self._takeover], timeout=SETTLING)
-        for task in done:
-            task.result()
-        return bool(done)
+        takeover = self._takeover
+        await asyncio.wait([takeover], timeout=SETTLING)
+        if not takeover.done() or takeover.cancelled():
+            return False
+        takeover.result()
+        return True
 
     async def revoked(self) -> Mapping[Partition, int]:
         """Others may get ours: write the snapshots. The positions that may be committed."""

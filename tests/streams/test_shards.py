@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 
@@ -60,6 +61,18 @@ async def test_what_was_fetched_before_a_rebalance_is_not_taken_after_it(two: tu
     assert accepted(shards) == 20
     assert await shards.take(ZERO, LOG, shards.rebalances)
     assert accepted(shards) == len(LOG) * 10
+
+
+async def test_a_takeover_that_is_called_off_disturbs_nobody(two: tuple[Shards, Shards]) -> None:
+    shards, _ = two
+    shards.assigned([ZERO, ONE])
+    turn = asyncio.create_task(shards.settled())
+    await asyncio.sleep(0.01)
+    await shards.revoked()
+    assert await turn is False
+    assert await shards.settled() is False
+    await assign(shards, [ONE])
+    assert list(shards.held) == [ONE]
 
 
 async def test_state_moves_with_its_partition(two: tuple[Shards, Shards]) -> None:
