@@ -7,7 +7,6 @@ import logging
 from contextlib import AsyncExitStack, closing
 from functools import partial
 
-from agents.runbook import Runbook
 from graph.detection import Model, load
 from streams.cluster import Cluster, ClusterError, Names
 from streams.crashpoints import CrashPoints
@@ -23,15 +22,13 @@ from streams.projection import graph_store
 from streams.publisher import Publisher
 from streams.relay import Relay
 from streams.remote import KafkaTruth, origin
-from streams.service import mqtt_address, sparkplug_host
+from streams.service import mqtt_address, pipeline_of, sparkplug_host
 from streams.settings import Settings
 from streams.shards import Shards
 from streams.topics import Topics
-from streams.windows import Lateness
 from streams.worker import Worker
 
 logger = logging.getLogger(__name__)
-SECOND = 1_000_000
 
 
 def cluster_of(settings: Settings) -> Cluster:
@@ -80,15 +77,8 @@ class Pipelines:
         self._models: dict[str, Model] = {}
 
     def __call__(self, site: str) -> Pipeline:
-        settings = self._settings
-        return Pipeline(
-            site,
-            model=self._model(site),
-            lateness=Lateness(allowed=int(settings.allowed_lateness * SECOND), idle=int(settings.idle_source * SECOND)),
-            horizon=int(settings.horizon * SECOND),
-            runbook=Runbook.load(settings.runbook, site=site) if settings.runbook else None,
-            projected=settings.neo4j_uri is not None,
-        )
+        projected = self._settings.neo4j_uri is not None
+        return pipeline_of(self._settings, site, self._model(site), projected=projected)
 
     def _model(self, site: str) -> Model | None:
         folder = self._settings.model

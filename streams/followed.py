@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import partial
 from typing import Any
 
 from graph.store import GraphStore
@@ -48,4 +47,4 @@ class Projections:
         return Followed(Projection(self._store, source, owns=False), source, site.pipeline.site)
 
     async def _in_model_thread(self, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work))
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)

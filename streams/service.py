@@ -97,14 +97,7 @@ class Service:
         store = stack.enter_context(closing(FindingStore(folder.findings)))
         responder = Responder.of(settings, folder, topics, address)
         stack.callback(responder.close)
-        pipeline = Pipeline(
-            settings.site,
-            model=self._model,
-            lateness=Lateness(allowed=int(settings.allowed_lateness * SECOND), idle=int(settings.idle_source * SECOND)),
-            horizon=int(settings.horizon * SECOND),
-            runbook=Runbook.load(settings.runbook, site=settings.site) if settings.runbook else None,
-            projected=True,
-        )
+        pipeline = pipeline_of(settings, settings.site, self._model, projected=True)
         analysis = Analysis(
             pipeline,
             log=log,
@@ -161,3 +154,15 @@ def sparkplug_host(
     if settings.sparkplug_role is SparkplugRole.OFF:
         return None
     return SparkplugHost(Manner.of(settings), address=address, outbox=outbox, crash=crash, stored=stored)
+
+
+def pipeline_of(settings: Settings, site: str, model: Model | None, *, projected: bool) -> Pipeline:
+    """A site's pipeline as the settings want it, in the service and in a worker alike. Raises RuleFileError, OSError."""
+    return Pipeline(
+        site,
+        model=model,
+        lateness=Lateness(allowed=int(settings.allowed_lateness * SECOND), idle=int(settings.idle_source * SECOND)),
+        horizon=int(settings.horizon * SECOND),
+        runbook=Runbook.load(settings.runbook, site=site) if settings.runbook else None,
+        projected=projected,
+    )
