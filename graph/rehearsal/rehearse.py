@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from graph.rehearsal.grid import PowerGrid
 from graph.rehearsal.plant import DAY, HOUR, SECOND, Fault, Floats, Ints, Plant, Rehearsal, Run, Trial, UnsolvableError
 from graph.rehearsal.sensing import SENSOR_FAULTS, Instruments, Share, place
 from graph.rehearsal.truth import CARRIES, VISIBLE_SPREADS, carrying, lasting, limits, onsets, onward, ways
@@ -36,7 +37,7 @@ class Family(Plant, Protocol):
     shares: Mapping[str, Share]
 
 
-FAMILIES: dict[str, Callable[[np.random.Generator, int], Family]] = {"water": Water}
+FAMILIES: dict[str, Callable[[np.random.Generator, int], Family]] = {"water": Water, "grid": PowerGrid}
 FAMILY_SHARES = {"water": 0.6, "grid": 0.25, "process": 0.15}
 
 
