@@ -126,7 +126,7 @@ class PowerGrid:
         loads = len(built.loads)
         alive = np.ones((len(clock), len(built.transformer)), dtype=bool)
         flows = march(built.grid, built.schedule(inputs[:, :loads], inputs[:, loads:], alive), built.angle, protected=False)
-        most = np.abs(flows.power).max(axis=0)
+        most = flows.apparent.max(axis=0)
         rating = most * rng.uniform(1.5, 3.0, len(most)) + rng.uniform(0.1, 0.5) * most.mean()
         self._grid = built.grid._replace(rating=np.where(built.transformer, np.inf, rating))
         return flows.power

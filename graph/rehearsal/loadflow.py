@@ -57,11 +57,12 @@ class Schedule(NamedTuple):
 
 
 class Flows(NamedTuple):
-    """Each (rows, ...): size and angle of the voltages, active power at the start of branches, and fed in at buses."""
+    """Each (rows, ...): size and angle of the voltages, active and apparent power at the start of branches, fed in at buses."""
 
     size: Floats
     angle: Floats
     power: Floats
+    apparent: Floats
     fed: Floats
 
 
@@ -172,9 +173,10 @@ def _march(grid: Grid, plan: Schedule, protected: bool, volts: tuple[Floats, Flo
         phasors = size * np.exp(1j * angle)
         power = _power(grid, phasors, alive)
         out.size[row], out.angle[row], out.power[row] = size, angle, power.real
+        out.apparent[row] = np.abs(power)
         out.fed[row] = (phasors * np.conj(matrix @ phasors)).real
         if protected:
-            over = np.where(np.abs(power) > grid.rating, over + 1, 0.0)
+            over = np.where(out.apparent[row] > grid.rating, over + 1, 0.0)
             tripped |= over >= OVERLOAD_ROWS
     return -1
 
@@ -182,7 +184,7 @@ def _march(grid: Grid, plan: Schedule, protected: bool, volts: tuple[Floats, Flo
 def march(grid: Grid, plan: Schedule, angle: Floats, *, protected: bool) -> Flows:
     """The load flow of each row, beginning from angles (buses). Raises UnsolvableError."""
     rows, count = plan.active.shape
-    out = Flows(*(np.zeros((rows, columns)) for columns in (count, count, len(grid.start), count)))
+    out = Flows(*(np.zeros((rows, columns)) for columns in (count, count, len(grid.start), len(grid.start), count)))
     size = np.where(plan.holds[0], grid.voltage, 1.0)
     try:
         failed = _march(grid, plan, protected, (angle.copy(), size), out)

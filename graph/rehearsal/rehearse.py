@@ -15,6 +15,7 @@ import numpy as np
 
 from graph.rehearsal.grid import PowerGrid
 from graph.rehearsal.plant import DAY, HOUR, SECOND, Fault, Floats, Ints, Plant, Rehearsal, Run, Trial, UnsolvableError
+from graph.rehearsal.process import Process
 from graph.rehearsal.sensing import SENSOR_FAULTS, Instruments, Share, place
 from graph.rehearsal.truth import CARRIES, VISIBLE_SPREADS, carrying, lasting, limits, onsets, onward, ways
 from graph.rehearsal.water import Water
@@ -27,7 +28,7 @@ STEP_SHARES = (0.03, 0.03, 0.04, 0.7, 0.1, 0.1)
 MONDAY = 1_767_571_200
 """Seconds: the first Monday of 2026."""
 NORMAL_SHARE, SENSOR_SHARE, DOUBLE_SHARE = 0.1, 0.2, 0.05
-DESIGNS, STRETCHES, DRAWS = 60, 12, 6
+DESIGNS, STRETCHES, DRAWS = 60, 5, 6
 LEAD_ROWS = (36, 84)
 WARM_UP_HOURS = 18
 LEAST_FAULT_ROWS, MOST_FAULT_ROWS, MOST_TAIL_ROWS = 6, 240, 36
@@ -37,7 +38,7 @@ class Family(Plant, Protocol):
     shares: Mapping[str, Share]
 
 
-FAMILIES: dict[str, Callable[[np.random.Generator, int], Family]] = {"water": Water, "grid": PowerGrid}
+FAMILIES: dict[str, Callable[[np.random.Generator, int], Family]] = {"water": Water, "grid": PowerGrid, "process": Process}
 FAMILY_SHARES = {"water": 0.6, "grid": 0.25, "process": 0.15}
 
 
