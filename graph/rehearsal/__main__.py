@@ -19,10 +19,12 @@ def summary(made: Rehearsal) -> str:
     faults = [trial for trial in made.trials if trial.ends and not trial.sensor_fault]
     devices = np.mean([len(trial.affected) / len(made.devices) for trial in faults] or [0])
     sensors = np.mean([len(sensed & trial.affected.keys()) / len(sensed) for trial in faults] or [0])
+    seen = sum(trial.ends > 0 for trial in made.trials) / max(made.draws, 1)
     rows = sum(len(run) for run in made.history)
     return (
         f"{made.family:8}{made.step // 1_000_000:5} s {len(made.devices):5} devices {len(made.sensors):4} sensors "
-        f"{rows:6} rows {len(made.trials):4} trials {devices:5.2f} of devices {sensors:5.2f} of sensors affected"
+        f"{rows:6} rows {len(made.trials):4} trials {devices:5.2f} of devices {sensors:5.2f} of sensors affected "
+        f"{seen:5.2f} of faults seen"
     )
 
 

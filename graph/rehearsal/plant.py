@@ -115,7 +115,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """One plant with normal runs (rows, sensors) and trials. `step`, `history_start` and `Trial.start` are micros."""
+    """One plant with normal runs (rows, sensors) and trials. `step`, `history_start` and `Trial.start` are micros.
+
+    `draws` says how many faults were drawn until so many could be seen.
+    """
 
     family: str
     step: int
@@ -125,3 +128,4 @@ class Rehearsal:
     history: tuple[Floats, ...]
     history_start: tuple[int, ...]
     trials: tuple[Trial, ...]
+    draws: int = 0

@@ -29,6 +29,7 @@ MONDAY = 1_767_571_200
 """Seconds: the first Monday of 2026."""
 NORMAL_SHARE, SENSOR_SHARE, DOUBLE_SHARE = 0.1, 0.2, 0.05
 DESIGNS, STRETCHES, DRAWS = 60, 5, 6
+PLANTS = 20
 LEAD_ROWS = (36, 84)
 WARM_UP_HOURS = 18
 LEAST_FAULT_ROWS, MOST_FAULT_ROWS, MOST_TAIL_ROWS = 6, 240, 36
@@ -46,7 +47,12 @@ def rehearse(seed: int, *, family: str | None = None, trials: int = 40, history_
     """The plant of a seed, of a family drawn at random where none is named."""
     rng = np.random.default_rng(seed)
     chosen = family or str(rng.choice(list(FAMILIES), p=_shares(FAMILY_SHARES, FAMILIES)))
-    return _Stage(rng, chosen, history_days).play(trials)
+    for _ in range(PLANTS):
+        try:
+            return _Stage(rng, chosen, history_days).play(trials)
+        except UnsolvableError:
+            continue
+    raise UnsolvableError(f"no plant of family {chosen} runs for {history_days} days")
 
 
 def _shares(weights: Mapping[str, float], among: Mapping[str, object]) -> Floats:
@@ -82,6 +88,7 @@ class _Stage:
 
     def __init__(self, rng: np.random.Generator, family: str, days: float) -> None:
         self._rng = rng
+        self._draws = 0
         self._plant = _build(rng, family)
         runs = [
             self._normal(round(days * DAY / count / self._plant.step))
@@ -107,6 +114,7 @@ class _Stage:
             self._history,
             tuple(first * SECOND for first in self._starts),
             tuple(self._trials(trials)),
+            self._draws,
         )
 
     def _trials(self, count: int) -> Iterator[Trial]:
@@ -177,6 +185,7 @@ class _Stage:
 
     def _attempt(self, kind: str, stretch: _Stretch, *, double: bool) -> Trial | None:
         """A trial, if the fault can be simulated and seen; of two faults each must be seen without the other."""
+        self._draws += 1
         faults = [self._drawn(kind, stretch)]
         if double:
             faults.append(self._drawn(str(self._rng.choice([*self._plant.kinds, SENSOR_FAULTS[0]])), stretch))
