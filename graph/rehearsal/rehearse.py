@@ -16,7 +16,7 @@ import numpy as np
 from graph.rehearsal.grid import PowerGrid
 from graph.rehearsal.plant import DAY, HOUR, SECOND, Fault, Floats, Ints, Plant, Rehearsal, Run, Trial, UnsolvableError
 from graph.rehearsal.process import Process
-from graph.rehearsal.sensing import SENSOR_FAULTS, Instruments, Share, place
+from graph.rehearsal.sensing import SENSOR_FAULTS, Instruments, Share, place, spread_by_hour
 from graph.rehearsal.truth import CARRIES, VISIBLE_SPREADS, carrying, lasting, limits, onsets, onward, ways
 from graph.rehearsal.water import Water
 from graph.topology import Topology
@@ -98,7 +98,8 @@ class _Stage:
         self._states = [(first, run.states) for first, run in runs]
         exact = np.concatenate([run.values for _, run in runs])
         sent = place(rng, self._plant.channels, self._plant.shares)
-        self._instruments = Instruments.of(rng, self._plant, sent, exact)
+        hour = np.concatenate([(first + np.arange(len(run.values)) * self._plant.step) % DAY // HOUR for first, run in runs])
+        self._instruments = Instruments.of(rng, self._plant, sent, spread_by_hour(exact[:, sent], hour))
         self._near = onward(self._plant.links)
         self._history = tuple(self._instruments.read(rng, run.values) for _, run in runs)
         self._starts = tuple(first for first, _ in runs)

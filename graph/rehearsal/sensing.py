@@ -34,9 +34,18 @@ def place(rng: np.random.Generator, channels: Sequence[Channel], shares: Mapping
     return np.array(sorted(sent), dtype=np.int64)
 
 
+def spread_by_hour(exact: Floats, hour: Ints) -> Floats:
+    """How far each column of `exact` (rows, s) strays from its mean at that hour of the day (rows)."""
+    rest = exact.copy()
+    for one in np.unique(hour):
+        rest[hour == one] -= exact[hour == one].mean(axis=0)
+    found: Floats = rest.std(axis=0)
+    return found
+
+
 @dataclass(frozen=True)
 class Instruments:
-    """The sensors of a plant at the `sent` columns (s); `spread` (s) is how much each moves in normal operation."""
+    """The sensors of a plant at the `sent` columns (s); `spread` (s) is how much each strays from the hour's usual."""
 
     sent: Ints
     noise: Floats
@@ -45,12 +54,11 @@ class Instruments:
     spread: Floats
 
     @classmethod
-    def of(cls, rng: np.random.Generator, plant: Plant, sent: Ints, exact: Floats) -> Instruments:
-        """`exact` (rows, channels) is normal operation."""
+    def of(cls, rng: np.random.Generator, plant: Plant, sent: Ints, spread: Floats) -> Instruments:
         noise = np.array([plant.channels[column].noise for column in sent])
         relative = np.array([plant.channels[column].relative_noise for column in sent])
         digits = np.array([plant.channels[column].decimals for column in sent]) - int(rng.random() < COARSE)
-        return cls(sent, noise, relative, 10.0**-digits, exact[:, sent].std(axis=0))
+        return cls(sent, noise, relative, 10.0**-digits, spread)
 
     def read(self, rng: np.random.Generator, exact: Floats) -> Floats:
         """What is sent (rows, s) of exact channels (rows, channels)."""

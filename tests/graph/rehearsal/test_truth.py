@@ -3,6 +3,7 @@
 import numpy as np
 
 from graph.rehearsal.plant import Channel
+from graph.rehearsal.sensing import spread_by_hour
 from graph.rehearsal.truth import carrying, lasting, limits, onsets, onward, ways
 from schemas.device import DeviceId, Relation, SignalName
 from schemas.event import Linked
@@ -47,3 +48,9 @@ def test_no_way_leads_against_an_arrow() -> None:
 def test_of_two_origins_the_nearer_one_explains() -> None:
     near = onward([link(A, B), link(B, C), link(C, D)])
     assert set(ways(near, [A, D], {A, B, C, D}, {B, C})) == {(A, B), (D, C)}
+
+
+def test_what_a_usual_day_explains_is_no_spread() -> None:
+    hour = np.array([0, 1, 0, 1])
+    exact = np.array([[10.0, 5.0], [20.0, 5.0], [10.0, 7.0], [20.0, 3.0]])
+    assert spread_by_hour(exact, hour).tolist() == [0.0, 1.0]
