@@ -6,7 +6,7 @@ PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo services services-stop test check bench bench-stream soak pins clean
+.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model soak pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ bench: $(VENV)/.dev ## measure each part beside its peer; JSON on stdout
 
 bench-stream: $(VENV)/.dev $(PEERS)/.ready ## Kafka to graph, takeover and projection, beside their peers; JSON on stdout
 	@$(BIN)/python -m tests.bench stream distributed takeover projection
+
+bench-model: $(VENV)/.dev ## the temporal graph network beside PyG's parts, in one thread; JSON on stdout
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench temporal
 
 clean: ## remove the virtual environment and all caches
 	@rm -rf $(VENV) $(PEERS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graph.nn.curves import exponential
 from graph.nn.desk import Reads, Row
-from graph.nn.kernels import copy, encode, fetch, gather_at
-from graph.nn.tiles import LANES, Floats, Ints, Matrix, blend, compiled, product, similarity
+from graph.nn.instructions import LANES
+from graph.nn.kernels import encode, held
+from graph.nn.tiles import BYTES, Floats, Ints, Matrix, compiled, product
+from graph.nn.vectors import mix_ages, mix_values, move, plus, raise_row, similarity
 from graph.nn.weights import Doubles
 
-BYTES = 4
+WORD_BYTES = 8
 
 
 class Sources(NamedTuple):
@@ -39,8 +40,8 @@ def question(  # noqa: PLR0917
     """Queries and skips of what nodes remember."""
     d = ask_by.inner
     for row in range(len(nodes)):
-        fetch(old, new, reads.memory[row], inputs, row * d, d)
-        gather_at(static, nodes[row] * d, inputs, row * d, d)
+        known = static.ctypes.data + BYTES * nodes[row] * d
+        plus(held(old, new, reads.memory[row], d), known, inputs.ctypes.data + BYTES * row * d, d)
     product(inputs, 0, d, len(nodes), ask_by, ask, 0)
 
 
@@ -50,9 +51,9 @@ def weigh(scores: Floats, first: int, count: int) -> None:
     highest = scores[first]
     for near in range(first + 1, first + count):
         highest = max(highest, scores[near])
+    raise_row(scores.ctypes.data + BYTES * first, highest, count)
     total = np.float32(0)
     for near in range(first, first + count):
-        scores[near] = exponential(scores[near] - highest)
         total += scores[near]
     for near in range(first, first + count):
         scores[near] /= total
@@ -103,49 +104,47 @@ def score(  # noqa: PLR0917
 def mix(reads: Reads, first: int, count: int, at: Row, mixed: int, mixed_step: int, heads: int, part: int, times: int) -> None:  # noqa: PLR0917
     """Values and encodings by their shares."""
     size, wide = len(at.share) // heads, len(at.query) // heads
-    ages, values = at.ages.ctypes.data, at.values.ctypes.data
-    for near in range(count):
-        key, edge = reads.recall[first + near], reads.message[first + near]
-        for head in range(heads):
-            shift = BYTES * head * part
-            value, into = key + BYTES * heads * part + shift, values + BYTES * head * wide
-            age = ages + BYTES * near * times
-            blend(at.share[head * size + near], value, edge + shift, part, into, age, times, mixed + head * mixed_step)
+    values, edges = reads.recall.ctypes.data + WORD_BYTES * first, reads.message.ctypes.data + WORD_BYTES * first
+    for near in range(first, first + count):
+        reads.recall[near] += BYTES * heads * part
+    for head in range(heads):
+        shares = at.share.ctypes.data + BYTES * head * size
+        mix_values(shares, values, edges, BYTES * head * part, count, at.values.ctypes.data + BYTES * head * wide, part)
+        mix_ages(shares, at.ages.ctypes.data, times, count, mixed + head * mixed_step, times)
 
 
 @compiled
 def attend(  # noqa: PLR0917
     reads: Reads, size: int, at: Row, turns: Doubles, start: Doubles, rows: int, ask: Floats, ask_width: int,
-    wanted: Floats, wanted_width: int, mixed: Floats, heads: int, part: int, out: Floats,
+    wanted: Floats, wanted_width: int, mixed: Floats, times: int, heads: int, part: int, out: Floats,
 ) -> None:  # fmt: skip
     """By shares: values with the skips into `out` (rows, o), encodings of ages into `mixed` (heads, rows, filled t)."""
-    times, wide = len(turns), len(at.query) // heads
+    wide = len(at.query) // heads
     filled = (times + LANES - 1) // LANES * LANES
-    for place in range(heads * rows * filled):
-        mixed[place] = 0
     for row in range(rows):
+        source = ask.ctypes.data + BYTES * row * ask_width
         for head in range(heads):
-            copy(ask, row * ask_width + head * part, at.query, head * wide, part)
-        for column in range(heads * wide):
-            at.values[column] = 0
+            move(source + BYTES * head * part, at.query.ctypes.data + BYTES * head * wide, part)
         first, count = row * size, reads.near[row]
         if count:
-            encode(turns, start, reads.age, first, count, at.ages)
-            wants, mixes = wanted.ctypes.data + BYTES * row * wanted_width, mixed.ctypes.data + BYTES * row * filled
+            encode(turns, start, reads.age, first, count, at.ages, times)
+            wants = wanted.ctypes.data + BYTES * row * wanted_width
             score(reads, first, count, at, wants, BYTES * rows * wanted_width, heads, part, times)
-            mix(reads, first, count, at, mixes, BYTES * rows * filled, heads, part, times)
-        skip = row * ask_width + heads * part
+        mix(reads, first, count, at, mixed.ctypes.data + BYTES * row * filled, BYTES * rows * filled, heads, part, times)
         for head in range(heads):
-            for column in range(part):
-                out[row, head * part + column] = ask[skip + head * part + column] + at.values[head * wide + column]
+            skip, values = source + BYTES * (heads + head) * part, at.values.ctypes.data + BYTES * head * wide
+            plus(skip, values, values, part)
+            move(values, out.ctypes.data + BYTES * (row * heads + head) * part, part)
 
 
 @compiled
 def add_ages(mixed: Floats, stride: int, rows: int, aged_by: tuple[Matrix, ...], aged: Floats, out: Floats, part: int) -> None:  # noqa: PLR0917
     """What the mixed encodings add to the embeddings."""
-    for head in range(len(aged_by)):
+    heads = len(aged_by)
+    for head in range(heads):
         by = aged_by[head]
         product(mixed, head * rows * stride, stride, rows, by, aged, 0)
         for row in range(rows):
-            for column in range(part):
-                out[row, head * part + column] += aged[row * by.width + column]
+            found, added = out.ctypes.data + BYTES * (row * heads + head) * part, aged.ctypes.data + BYTES * row * by.width
+            plus(found, added, added, part)
+            move(added, found, part)

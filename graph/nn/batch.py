@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from graph.nn.attention import Sources, add_ages, ask_ages, attend, locate, question
 from graph.nn.desk import ROWS, Desk, Events
 from graph.nn.kernels import encode, keep, keep_messages, look_at, mark, plan, recollect, remember
+from graph.nn.memory import flat
 from graph.nn.nodes import Nodes
 from graph.nn.tiles import Floats, Ints, product
 from graph.nn.weights import Net
@@ -17,11 +16,12 @@ def advance(net: Net, nodes: Nodes, desk: Desk, events: Events, out: Floats) -> 
     count, rows, memory = len(events.at), len(events.node), nodes.memory
     waves = plan(nodes.presence, nodes.rings, desk.reads, desk.waves, events)
     product(events.message, 0, net.message, count, net.said, desk.said, 0)
-    encode(net.turns, net.start, desk.reads.gap, 0, rows, desk.phase)
+    encode(net.turns, net.start, desk.reads.gap, 0, rows, desk.phase, net.time)
     product(desk.phase, 0, net.time, rows, net.since, desk.since, 0)
+    other = desk.other if events.ends > 1 else desk.nothing
     remember(
         memory.memory, desk.memory, desk.reads, desk.waves, waves, events.ends, net.own, net.other,
-        desk.inputs, desk.own, desk.other, desk.said, net.said.width, desk.since, desk.gates,
+        desk.inputs, desk.own, other, desk.said, net.said.width, desk.since, desk.gate,
     )  # fmt: skip
     recollect(desk.memory, memory.static, events.node, net.recall, desk.inputs, desk.recall)
     if len(out):
@@ -47,14 +47,19 @@ def answer(net: Net, nodes: Nodes, desk: Desk, slots: Ints, out: Floats) -> None
     locate(desk.reads, sources, rows, rings.size, net.embedding)
     attend(
         desk.reads, rings.size, desk.row, net.turns, net.start, rows, desk.ask, net.ask.width,
-        desk.wanted, net.wanted[0].width, desk.mixed, heads, part, out,
+        desk.wanted, net.wanted[0].width, desk.mixed, net.time, heads, part, out,
     )  # fmt: skip
     add_ages(desk.mixed, len(desk.mixed) // (heads * ROWS), rows, net.aged, desk.aged, out, part)
 
 
+def room(rows: int, columns: int) -> Floats:
+    """For embeddings (rows, columns): behind them lies what a vector reads too much."""
+    return flat(rows, columns)[: rows * columns].reshape(rows, columns)
+
+
 def embed(net: Net, nodes: Nodes, desk: Desk, slots: Ints, at: Ints) -> Floats:
     """The embeddings (n, o) of any number of nodes at any times."""
-    out = np.empty((len(slots), net.embedding), dtype=np.float32)
+    out = room(len(slots), net.embedding)
     for first in range(0, len(slots), ROWS):
         some = slots[first : first + ROWS]
         look_at(nodes.presence, nodes.rings, desk.reads, some, at[first : first + ROWS])

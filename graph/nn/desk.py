@@ -7,8 +7,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from graph.nn.instructions import filled
 from graph.nn.memory import Marks, flat
-from graph.nn.tiles import Floats, Ints, filled
+from graph.nn.tiles import Floats, Ints
 from graph.nn.weights import Net
 
 EVENTS = 256
@@ -52,7 +53,7 @@ class Row(NamedTuple):
 
     query: Floats
     ages: Floats  # (size, t)
-    share: Floats  # (heads, size)
+    share: Floats  # (heads, filled size)
     values: Floats
 
 
@@ -64,7 +65,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     inputs: Floats  # (rows, d)
     own: Floats
     other: Floats
-    gates: Floats  # (3d,)
+    gate: Floats  # (filled d,), one row's new memory
+    nothing: Floats  # (3d,), what another end adds that is not there
     said: Floats
     phase: Floats  # (rows, t)
     since: Floats
@@ -89,7 +91,8 @@ def made_desk(net: Net, size: int) -> Desk:
         inputs=flat(ROWS, d),
         own=flat(ROWS, net.own.width),
         other=flat(ROWS, net.other.width),
-        gates=flat(1, 3 * d),
+        gate=flat(1, filled(d)),
+        nothing=flat(1, 3 * d),
         said=flat(EVENTS, net.said.width),
         phase=flat(ROWS, t),
         since=flat(ROWS, net.since.width),
@@ -100,7 +103,7 @@ def made_desk(net: Net, size: int) -> Desk:
         row=Row(
             query=np.zeros_like(heads_wide),
             ages=flat(size, t),
-            share=np.zeros(heads * size, dtype=np.float32),
+            share=np.zeros(heads * filled(size), dtype=np.float32),
             values=heads_wide,
         ),
         mixed=flat(heads * ROWS, filled(t)),

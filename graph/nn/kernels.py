@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from graph.nn.curves import cosine, logistic, tangent
 from graph.nn.desk import Events, Reads, Waves
 from graph.nn.memory import NEVER, Memory, Presence
 from graph.nn.rings import Rings
-from graph.nn.tiles import Floats, Ints, Matrix, compiled, product
+from graph.nn.tiles import BYTES, Floats, Ints, Matrix, compiled, product
+from graph.nn.vectors import encode_row, gate, move, plus
 from graph.nn.weights import Doubles
 
 LONGEST = 1_000_000_000_000_000
@@ -110,73 +110,47 @@ def sort(waves: Waves, events: int, count: int) -> None:
 
 
 @compiled
-def encode(turns: Doubles, start: Doubles, gaps: Floats, first: int, rows: int, out: Floats) -> None:  # noqa: PLR0917
+def encode(turns: Doubles, start: Doubles, gaps: Floats, first: int, rows: int, out: Floats, times: int) -> None:  # noqa: PLR0917
     """The encodings (rows, t) of times in seconds."""
-    times = len(turns)
     for row in range(rows):
-        gap, at = np.float64(gaps[first + row]), row * times
-        for column in range(times):
-            out[at + column] = cosine(turns[column] * gap + start[column])
+        gap, to = np.float64(gaps[first + row]), out.ctypes.data + BYTES * row * times
+        encode_row(turns.ctypes.data, start.ctypes.data, gap, to, times)
 
 
 @compiled
-def copy(source: Floats, source_at: int, out: Floats, at: int, count: int) -> None:
-    for column in range(count):
-        out[at + column] = source[source_at + column]
-
-
-@compiled
-def fetch(old: Floats, new: Floats, read: int, out: Floats, at: int, d: int) -> None:  # noqa: PLR0917
-    """A memory from before the batch or from within."""
-    if read >= 0:
-        copy(new, read * d, out, at, d)
-    else:
-        copy(old, ~read * d, out, at, d)
-
-
-@compiled
-def gate(own: Floats, own_at: int, gates: Floats, held: Floats, held_at: int, out: Floats, out_at: int, d: int) -> None:  # noqa: PLR0917
-    """The end of a GRU's step: from the sums for reset, update and new (3d) in `gates` to the new memory."""
-    for column in range(2 * d):
-        gates[column] = logistic(gates[column])
-    hidden = own_at + 3 * d
-    for column in range(d):
-        gates[column] = gates[2 * d + column] + gates[column] * own[hidden + column]
-    for column in range(d):
-        fresh = tangent(gates[column])
-        out[out_at + column] = fresh + gates[d + column] * (held[held_at + column] - fresh)
-
-
-@compiled
-def gather(parts: Floats, at: int, gates: Floats, count: int) -> None:
-    for column in range(count):
-        gates[column] += parts[at + column]
+def held(old: Floats, new: Floats, read: int, d: int) -> int:
+    """The address of a memory from before the batch or from within."""
+    return new.ctypes.data + BYTES * read * d if read >= 0 else old.ctypes.data + BYTES * ~read * d
 
 
 @compiled
 def remember(  # noqa: PLR0917
     old: Floats, new: Floats, reads: Reads, waves: Waves, count: int, ends: int, own_by: Matrix, other_by: Matrix,
-    inputs: Floats, own: Floats, other: Floats, said: Floats, said_width: int, since: Floats, gates: Floats,
+    inputs: Floats, own: Floats, other: Floats, said: Floats, said_width: int, since: Floats, out: Floats,
 ) -> None:  # fmt: skip
-    """New memories from old, wave by wave."""
-    d = own_by.inner
+    """New memories from old, wave by wave. Without another end, `other` holds zeros."""
+    d, rest = own_by.inner, other.ctypes.data
     for wave in range(count):
         first, rows = waves.starts[wave], (waves.starts[wave + 1] - waves.starts[wave]) * ends
         for here in range(rows):
             row = waves.order[first + here // ends] * ends + here % ends
-            fetch(old, new, reads.memory[row], inputs, here * d, d)
+            move(held(old, new, reads.memory[row], d), inputs.ctypes.data + BYTES * here * d, d)
         product(inputs, 0, d, rows, own_by, own, 0)
         if ends > 1:
             product(inputs, 0, d, rows, other_by, other, 0)
         for here in range(rows):
             event = waves.order[first + here // ends]
             row = event * ends + here % ends
-            copy(own, here * own_by.width, gates, 0, 3 * d)
-            if ends > 1:
-                gather(other, (here ^ 1) * other_by.width, gates, 3 * d)
-            gather(said, event * said_width, gates, 3 * d)
-            gather(since, row * other_by.width, gates, 3 * d)
-            gate(own, here * own_by.width, gates, inputs, here * d, new, row * d, d)
+            gate(
+                own.ctypes.data + BYTES * here * own_by.width,
+                rest + BYTES * (here ^ 1) * other_by.width if ends > 1 else rest,
+                said.ctypes.data + BYTES * event * said_width,
+                since.ctypes.data + BYTES * row * other_by.width,
+                inputs.ctypes.data + BYTES * here * d,
+                out.ctypes.data,
+                d,
+            )
+            move(out.ctypes.data, new.ctypes.data + BYTES * row * d, d)
 
 
 @compiled
@@ -184,15 +158,9 @@ def recollect(new: Floats, static: Floats, nodes: Ints, recall_by: Matrix, input
     """Keys and values of new memories: row r is of nodes[r]."""
     d = recall_by.inner
     for row in range(len(nodes)):
-        copy(new, row * d, inputs, row * d, d)
-        gather_at(static, nodes[row] * d, inputs, row * d, d)
+        known = static.ctypes.data + BYTES * nodes[row] * d
+        plus(new.ctypes.data + BYTES * row * d, known, inputs.ctypes.data + BYTES * row * d, d)
     product(inputs, 0, d, len(nodes), recall_by, recall, 0)
-
-
-@compiled
-def gather_at(parts: Floats, at: int, out: Floats, out_at: int, count: int) -> None:
-    for column in range(count):
-        out[out_at + column] += parts[at + column]
 
 
 @compiled
@@ -201,8 +169,8 @@ def keep(memory: Memory, presence: Presence, nodes: Ints, new: Floats, d: int, r
     for row in range(len(nodes)):
         node = nodes[row]
         if presence.version[node] == row:
-            copy(new, row * d, memory.memory, node * d, d)
-            copy(recall, row * width, memory.recall, node * both, both)
+            move(new.ctypes.data + BYTES * row * d, memory.memory.ctypes.data + BYTES * node * d, d)
+            move(recall.ctypes.data + BYTES * row * width, memory.recall.ctypes.data + BYTES * node * both, both)
             presence.version[node] = -1
             presence.ready[node] = 0
 
@@ -213,7 +181,8 @@ def keep_messages(rings: Rings, owners: Ints, said: Floats, width: int, said_at:
     for owner in owners:
         for place in range(owner * rings.size, owner * rings.size + rings.size):
             if rings.fresh[place] >= 0:
-                copy(said, rings.fresh[place] * width + said_at, rings.message, place * o, o)
+                source = said.ctypes.data + BYTES * (rings.fresh[place] * width + said_at)
+                move(source, rings.message.ctypes.data + BYTES * place * o, o)
                 rings.fresh[place] = -1
 
 
@@ -222,4 +191,4 @@ def mark(presence: Presence, nodes: Ints, old: Floats, new: Floats, d: int) -> N
     """The memories of nodes as a batch that changed nothing of them."""
     for row in range(len(nodes)):
         presence.version[nodes[row]] = row
-        copy(old, nodes[row] * d, new, row * d, d)
+        move(old.ctypes.data + BYTES * nodes[row] * d, new.ctypes.data + BYTES * row * d, d)

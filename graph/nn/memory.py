@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.nn.tiles import LANES, Floats, Ints
+from graph.nn.instructions import LANES
+from graph.nn.tiles import Floats, Ints
 
 Marks = NDArray[np.int32]
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.nn.batch import advance, embed, refresh
+from graph.nn.batch import advance, embed, refresh, room
 from graph.nn.desk import EVENTS, Events, made_desk
 from graph.nn.intake import accepted, refuse_nobody, refuse_timeless, whole
 from graph.nn.memory import rows
@@ -142,7 +142,7 @@ class TemporalGraph:
         refuse_timeless(when)
         said, width = accepted(message, count, self._net.message, "message"), self._net.message
         node = ends.reshape(-1)
-        out = np.empty((node.size if read else 0, self._net.embedding), dtype=np.float32)
+        out = room(node.size if read else 0, self._net.embedding)
         for first in range(0, count, EVENTS):
             last = min(first + EVENTS, count)
             run, some = puts.runs[first : last + 1], slice(first * each, last * each)

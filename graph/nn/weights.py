@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.nn.instructions import filled
 from graph.nn.tiles import Floats, Matrix, matrix
 
 Doubles = NDArray[np.float64]
@@ -117,8 +118,8 @@ class Net(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     time: int
     embedding: int
     heads: int
-    turns: Doubles  # (t,), a second
-    start: Doubles  # (t,)
+    turns: Doubles  # (filled t,), a second
+    start: Doubles  # (filled t,)
     own: Matrix  # (d, 4d): reset and update, of input and hidden together; new, of the input; new, of the hidden
     other: Matrix  # (d, 3d): reset, update, new
     said: Matrix  # (m, 3d + o): the same of the message, then what it adds to key and value
@@ -127,6 +128,12 @@ class Net(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     recall: Matrix  # (d, 2o): key, value
     wanted: tuple[Matrix, ...]  # for each head (o / heads, t): from a query to what it wants of an encoding of age
     aged: tuple[Matrix, ...]  # for each head (t, o / heads): what encodings of age add to the value
+
+
+def _turns(radians: Floats) -> Doubles:
+    turns = np.zeros(filled(len(radians)))
+    turns[: len(radians)] = radians.astype(np.float64) / (2 * np.pi)
+    return turns
 
 
 def packed(weights: Weights) -> Net:
@@ -142,8 +149,8 @@ def packed(weights: Weights) -> Net:
         time=t,
         embedding=o,
         heads=weights.heads,
-        turns=weights.frequency.astype(np.float64) / (2 * np.pi),
-        start=weights.phase.astype(np.float64) / (2 * np.pi),
+        turns=_turns(weights.frequency),
+        start=_turns(weights.phase),
         own=matrix(
             join([(own + hidden)[: 2 * d], own[2 * d :], hidden[2 * d :]]),
             join([biases[: 2 * d], weights.gru_input_bias[2 * d :], weights.gru_hidden_bias[2 * d :]]),

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 PARTS = ("decode", "merge", "log", "replay", "latency", "restart", "sparkplug")
+MODEL = ("temporal",)
+"""The temporal graph network: `make bench-model`."""
 ENGINES = ("stream", "distributed", "takeover", "projection")
 """What needs Kafka, Neo4j or Mosquitto: `make bench-stream`."""
 
@@ -36,8 +38,8 @@ def tell(row: dict[str, Any]) -> None:
 
 
 def main(names: list[str]) -> int:
-    if unknown := sorted(set(names) - {*PARTS, *ENGINES}):
-        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS + ENGINES)}", file=sys.stderr)
+    if unknown := sorted(set(names) - {*PARTS, *MODEL, *ENGINES}):
+        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS + MODEL + ENGINES)}", file=sys.stderr)
         return 2
     tell(machine())
     for name in names or PARTS:

@@ -29,7 +29,13 @@ class Node:
 
 class PlainGraph:
     def __init__(self, weights: Weights, neighbours: int) -> None:
+        w = weights
         self.weights, self.neighbours = weights, neighbours
+        self.frequency, self.phase = w.frequency.astype(np.float64), w.phase.astype(np.float64)
+        self.gru_input, self.gru_hidden = w.gru_input.astype(np.float64), w.gru_hidden.astype(np.float64)
+        self.query, self.key, self.value, self.skip, self.edge = (
+            part.astype(np.float64) for part in (w.query, w.key, w.value, w.skip, w.edge)
+        )
         self.nodes: dict[int, Node] = {}
 
     def join(self, slots: Any, static: Any = None) -> None:
@@ -73,15 +79,15 @@ class PlainGraph:
 
     def encoding(self, ticks: int) -> Doubles:
         seconds = np.float64(np.float32(max(ticks, 0) * SECOND))
-        encoded: Doubles = np.cos(np.float64(self.weights.frequency) * seconds + np.float64(self.weights.phase))
+        encoded: Doubles = np.cos(self.frequency * seconds + self.phase)
         return encoded
 
     def step(self, own: Node, other: Doubles, now: int, said: Doubles) -> Doubles:
         w = self.weights
         gap = 0 if own.heard is None else now - own.heard
         inputs = np.concatenate([own.memory, other, said, self.encoding(gap)])
-        from_input = np.split(np.float64(w.gru_input) @ inputs + w.gru_input_bias, 3)
-        from_hidden = np.split(np.float64(w.gru_hidden) @ own.memory + w.gru_hidden_bias, 3)
+        from_input = np.split(self.gru_input @ inputs + w.gru_input_bias, 3)
+        from_hidden = np.split(self.gru_hidden @ own.memory + w.gru_hidden_bias, 3)
         reset, update = sigmoid(from_input[0] + from_hidden[0]), sigmoid(from_input[1] + from_hidden[1])
         new = np.tanh(from_input[2] + reset * from_hidden[2])
         stepped: Doubles = (1 - update) * new + update * own.memory
@@ -90,15 +96,15 @@ class PlainGraph:
     def embedding(self, node: Node, now: int) -> Doubles:
         w = self.weights
         x = node.memory + node.static
-        query = (np.float64(w.query) @ x + w.query_bias).reshape(w.heads, -1)
-        out: Doubles = np.float64(w.skip) @ x + w.skip_bias
+        query = (self.query @ x + w.query_bias).reshape(w.heads, -1)
+        out: Doubles = self.skip @ x + w.skip_bias
         keys, values = [], []
         for about, at, said in node.ring:
             if not about.gone:
                 other = about.memory + about.static
-                edge = np.float64(w.edge) @ np.concatenate([self.encoding(now - at), said])
-                keys.append((np.float64(w.key) @ other + w.key_bias + edge).reshape(w.heads, -1))
-                values.append((np.float64(w.value) @ other + w.value_bias + edge).reshape(w.heads, -1))
+                edge = self.edge @ np.concatenate([self.encoding(now - at), said])
+                keys.append((self.key @ other + w.key_bias + edge).reshape(w.heads, -1))
+                values.append((self.value @ other + w.value_bias + edge).reshape(w.heads, -1))
         if not keys:
             return out
         scores = np.einsum("hc,nhc->nh", query, np.array(keys)) / np.sqrt(query.shape[1])
