@@ -18,6 +18,7 @@ from schemas.event import Severity
 AT = "2026-01-05T08:30:00.250Z"
 PUMP = DeviceId("pump-07")
 TANK = DeviceId("tank-03")
+VALVE = DeviceId("valve-11")
 
 EXAMPLES: dict[str, msgspec.Struct] = {
     "score": finding.DeviceScore(time=AT, device_id=PUMP, score=7.5, threshold=5.0, anomalous=True),
@@ -38,6 +39,7 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         origins=(finding.Origin(PUMP, 0.8),),
         affected=(finding.Affected(TANK, AT),),
         path=(finding.PathStep(PUMP, TANK, Relation.FEEDS, 12.0, 0.9),),
+        forecast=(finding.Forecast(VALVE, "2026-01-05T08:31:00Z", 0.7),),
     ),
     "invalid": finding.Invalid(offset=3, reason="time is missing", pointer="", raw="{}"),
     "watermark": finding.Mark("/plants/homberg/gateways/gw-01", 3, 42),
