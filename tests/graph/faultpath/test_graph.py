@@ -1,15 +1,13 @@
-"""Ways, walks and responses on graphs small enough to work out by hand; and what the rehearsal teaches."""
+"""Ways and walks on graphs small enough to work out by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from graph.faultpath.features import NAMES, random_walk
+from graph.faultpath.features import random_walk
 from graph.faultpath.influence import Influence
 from graph.faultpath.network import FAR
-from graph.faultpath.prior import WEIGHTS
-from graph.faultpath.rehearsal import cases, learn, mean_reciprocal_rank
 from graph.topology import Topology
 from schemas.device import DeviceId
 from schemas.event import Connected, Event, Micros, Stamp
@@ -36,12 +34,24 @@ def test_containment_joins_parts_but_carries_no_influence() -> None:
     assert len(set(influence.part.tolist())) == 1
 
 
-def test_hops_and_responses_of_a_chain() -> None:
-    network = Influence(graph("abcd", [("a", "b"), ("b", "c")], directed=False)).network
+def test_the_network_of_a_plant_has_its_types_properties_and_edges() -> None:
+    """Pipes between tanks: their type makes them links, their properties say how well they conduct."""
+    bodies = [
+        *(Connected(DeviceId(name), "tank") for name in "abc"),
+        Connected(DeviceId("p"), "pipe", properties={"length": 10.0, "diameter": 0.2}),
+        Connected(DeviceId("q"), "pipe", properties={"length": 10.0, "diameter": 0.4}),
+        Connected(DeviceId("r"), "pipe"),
+    ]
+    listed = [Event(Stamp(Micros(0), "/test", 0, number, str(number)), body) for number, body in enumerate(bodies)]
+    joined = graph([], [("a", "p"), ("p", "b"), ("b", "q"), ("q", "a"), ("b", "r"), ("r", "c")]).kept()
+    events = [*listed, *(Event(Stamp(Micros(1), "/more", 0, n, str(n)), event.body) for n, event in enumerate(joined))]
+    influence = Influence(Topology().merge(events), (DeviceId("ghost"),))
+    assert influence.names == ("a", "b", "c", "ghost", "p", "q", "r")
+    network = influence.network
     assert network is not None
-    assert network.hops[0].tolist() == [0, 1, 2, FAR]
-    assert network.ends.tolist() == [[0, 0], [0, 2], [2, 2], [3, 3]]
-    assert network.response[0, 0] > network.response[0, 1] > network.response[0, 2] > network.response[0, 3] == 0
+    assert network.is_link.tolist() == [False, False, False, False, True, True, True]
+    assert network.hops[0].tolist() == [0, 2, 4, FAR, 1, 1, 3]
+    assert network.conductance[4] < 1 < network.conductance[6] < network.conductance[5]
 
 
 def test_a_walk_goes_against_the_direction_of_influence() -> None:
@@ -51,10 +61,6 @@ def test_a_walk_goes_against_the_direction_of_influence() -> None:
     assert rank[0] > rank[2] > 0
 
 
-def test_rehearsal_is_the_same_each_time_and_teaches_more_than_chance() -> None:
-    listed, again = list(cases(3, 10)), list(cases(3, 10))
-    assert [case.origin for case in listed] == [case.origin for case in again]
-    weights = learn(listed)
-    assert mean_reciprocal_rank(listed, weights) > 0.5
-    shipped = np.array([WEIGHTS[name] for name in NAMES])
-    assert mean_reciprocal_rank(listed, shipped) > 0.3
+def test_a_walk_from_nowhere_is_anywhere() -> None:
+    influence = Influence(graph("abc", [("a", "b"), ("b", "c")]))
+    assert random_walk(influence, np.zeros(3)).tolist() == [1 / 3] * 3
