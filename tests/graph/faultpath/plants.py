@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,11 @@ def step(
     return Step(Micros(second * SECOND), plant, 1.0, names, **fields)
 
 
+def at(influence: Influence, names: Iterable[str]) -> list[int]:
+    """Places of devices."""
+    return [influence.place[DeviceId(name)] for name in names]
+
+
 def restless(*columns: tuple[str, str]) -> Sensing:
     """Signals that are new at each step and apart from one another, with spread 1."""
     count = len(columns)
@@ -80,6 +85,7 @@ def restless(*columns: tuple[str, str]) -> Sensing:
 def shown(sensing: Sensing, shift: Mapping[str, float], *, rows: int = 6) -> tuple[Clues, Step]:
     """Clues of a fault that was noticed when these shifts of devices began, and its last step."""
     devices = sorted({device for device, _ in sensing.columns})
+    moved = dict.fromkeys(devices, 0.0) | dict(shift)
     nothing = dict.fromkeys(devices, 0.0)
     clues = Clues.begin(step(0, devices, 0.0), np.zeros(len(devices)))
     for second in range(3):
@@ -87,7 +93,7 @@ def shown(sensing: Sensing, shift: Mapping[str, float], *, rows: int = 6) -> tup
     clues.notice()
     size = {device: abs(value) for device, value in shift.items()}
     for second in range(3, 3 + rows):
-        last = step(second, devices, 2.0, score=size, tail=size, conditional=size, shift=nothing | shift, sensing=sensing)
+        last = step(second, devices, 2.0, score=size, tail=size, conditional=size, shift=moved, sensing=sensing)
         clues.add(last)
     return clues, last
 
@@ -99,7 +105,7 @@ class Oracle:
     says: Mapping[str, tuple[float, float, float, float]]
     silent: bool = False
 
-    def judge(self, influence: Influence, clues: Clues, sensing: Sensing) -> Verdict | None:
+    def judge(self, influence: Influence, clues: Clues, sensing: Sensing) -> Verdict | None:  # noqa: ARG002 - a port
         if self.silent:
             return None
         return Verdict(*np.array([self.says.get(name, (0.0, 0.0, 0.0, 0.0)) for name in influence.names]).T)

@@ -16,7 +16,7 @@ from graph.faultpath.clues import MOST_ROWS, Clues
 from graph.faultpath.features import LARGEST, NAMES, Evidence, Floats, Patterns, features
 from graph.faultpath.influence import Influence
 from graph.faultpath.network import GROUNDS, Network
-from tests.graph.faultpath.plants import graph, restless, shown, step
+from tests.graph.faultpath.plants import at, graph, restless, shown, step
 
 TANKS, PIPES = ("t0", "t1", "t2", "t3", "t4"), ("p0", "p1", "p2", "p3")
 CHAIN = tuple(pairwise([*(name for pair in zip(TANKS, PIPES, strict=False) for name in pair), "t4"]))
@@ -51,7 +51,8 @@ def of(found: Floats, influence: Influence, name: str) -> dict[str, float]:
 def answer(influence: Influence, network: Network, sensing: Sensing, cause: str, size: float) -> dict[str, float]:
     """The shifts of devices when `cause` is disturbed, the largest of so many spreads."""
     devices = [device for device, _ in sensing.columns]
-    exact = network.responses[GROUNDS.index(GROUND)][[influence.place[device] for device in devices], influence.place[cause]]
+    cause_at, sensors_at = at(influence, [cause])[0], at(influence, devices)
+    exact = network.responses[GROUNDS.index(GROUND)][sensors_at, cause_at]
     return dict(zip(devices, (exact / np.abs(exact).max() * size).tolist(), strict=True))
 
 
@@ -151,7 +152,7 @@ def test_signals_of_devices_that_the_plant_does_not_have_are_left_out() -> None:
     sensing = restless(("ghost", "level"), ("t0", "level"), ("t1", "level"))
     clues, _ = shown(sensing, {"ghost": 9.0})
     found = Evidence.of(influence, clues, sensing)
-    assert found.place.tolist() == [influence.place["t0"], influence.place["t1"]]
+    assert found.place.tolist() == at(influence, ["t0", "t1"])
 
 
 # --- Names and numbers mean nothing -------------------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ def test_other_names_and_another_order_change_nothing(seed: int) -> None:
         sensing = restless(*((called[devices[place]], "value") for place in turned))
         clues, _ = shown(sensing, {called[name]: value for name, value in shift.items()})
         found = table(influence, network, sensing, clues)
-        return {name: found[influence.place[called[name]]] for name in devices}
+        return dict(zip(devices, found[at(influence, called.values())], strict=True))
 
     one = made({name: name for name in devices}, range(len(devices)))
     other = made(renamed, order.tolist())
@@ -219,13 +220,13 @@ def plants(draw: st.DrawFn) -> tuple[Influence, Network, list[str]]:
 def test_features_are_finite_whatever_a_fault_shows(made: tuple[Influence, Network, list[str]], data: st.DataObject) -> None:
     influence, network, sensed = made
     sensing = restless(*((name, data.draw(st.sampled_from(("level", "flow")))) for name in sensed))
-    values = st.fixed_dictionaries({name: LEVELS for name in sensed})
+    values = st.fixed_dictionaries(dict.fromkeys(sensed, LEVELS))
     clues = Clues.begin(step(0, sensed, 0.0), np.zeros(len(sensed)))
     for second in range(data.draw(st.integers(1, 4))):
         if data.draw(st.booleans()):
             clues.notice()
-        told = {name: data.draw(values) for name in ("score", "tail", "conditional", "shift")}
-        clues.add(step(second, sensed, 2.0, sensing=sensing, **told))
+        score, tail, conditional, shift = (data.draw(values) for _ in range(4))
+        clues.add(step(second, sensed, 2.0, sensing=sensing, score=score, tail=tail, conditional=conditional, shift=shift))
     clues.rows = np.array(data.draw(st.lists(st.lists(SHIFTS, min_size=len(sensed), max_size=len(sensed)), min_size=1)))
     clues.rows, clues.opened = clues.rows[:MOST_ROWS], data.draw(st.integers(0, len(clues.rows)))
     found = table(influence, network, sensing, clues)

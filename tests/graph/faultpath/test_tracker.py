@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
+import numpy as np
 import pytest
 
 from graph.detection import Step
 from graph.faultpath import FaultState, FaultTracker
+from graph.faultpath.clues import MOST_ROWS, Clues
+from graph.faultpath.paths import FADES
 from graph.topology import Topology
 from schemas.finding import Fault
-from tests.graph.faultpath.plants import SECOND, graph, step
+from tests.graph.faultpath.plants import SECOND, Oracle, graph, restless, shown, step
 
 CHAIN = ("root", "pump", "valve", "meter", "other")
 LINKS = (("root", "pump"), ("pump", "valve"), ("valve", "meter"))
@@ -139,3 +143,113 @@ def test_a_device_that_the_plant_does_not_have_is_never_named() -> None:
     states = FaultTracker().update(odd, topology)
     assert [state.affected for state in states] == [(("a", 0),)]
     assert {name for state in states for name, _ in state.origins} == {"a", "b"}
+
+
+# --- With a finder ------------------------------------------------------------------------------------------------------------
+
+LINE = ("a", "b", "c", "d")
+SENSING = restless(*((name, "value") for name in LINE))
+
+
+def shifting() -> list[Step]:
+    """Quiet for 100 s; then a leaves its level, ten seconds later b; quiet again from second 160 on."""
+    listed = []
+    for second in range(0, 250, 10):
+        odd = {name: 8.0 for name, begins in (("a", 100), ("b", 110)) if begins <= second < 160}
+        strange = dict.fromkeys(odd, 20.0)
+        shift = dict.fromkeys(LINE, 0.0) | odd
+        plant = 2.0 if odd else 0.0
+        listed.append(step(second, LINE, plant, score=odd, tail=strange, conditional=odd, shift=shift, sensing=SENSING))
+    return listed
+
+
+SAYS = {
+    "hidden": (0.7, 0.8, 0.9, 0.9),
+    "a": (0.2, 0.9, 0.95, 0.9),
+    "b": (0.1, 0.6, 0.9, 0.8),
+    "c": (0.0, 0.2, 0.7, 0.6),
+    "d": (0.0, 0.1, 0.3, 0.2),
+}
+
+
+def hidden() -> Topology:
+    return graph(["hidden", *LINE], [("hidden", "a"), *pairwise(LINE)], silent=["hidden"])
+
+
+def test_a_finder_says_where_what_and_what_next() -> None:
+    states = follow(FaultTracker(Oracle(SAYS)), hidden(), shifting())
+    told = next(state for state in states if state.updated_at == 150 * SECOND)
+    assert told.origins == (("hidden", 0.7), ("a", 0.2), ("b", 0.1), ("c", 0.0), ("d", 0.0))
+    assert told.affected == (("a", 100 * SECOND), ("b", 110 * SECOND))
+    assert [(way.source, way.target, way.lag) for way in told.path] == [("hidden", "a", None), ("a", "b", 10 * SECOND)]
+    assert [way.probability for way in told.path] == pytest.approx([0.9 * FADES, 0.6 * FADES**2])
+    assert [(ahead.device, ahead.probability) for ahead in told.forecast] == [("c", 0.7)]
+    assert all(ahead.expected >= state.updated_at for state in states for ahead in state.forecast)
+
+
+def test_a_closed_fault_has_no_forecast() -> None:
+    states = follow(FaultTracker(Oracle(SAYS)), hidden(), shifting())
+    assert states[-1].closed_at is not None
+    assert states[-1].forecast == ()
+    assert [bool(state.forecast) for state in states[:-1]] == [True] * (len(states) - 1)
+    assert states[-1].finding().forecast == ()
+    first = states[0].finding().forecast[0]
+    assert (first.device_id, first.probability) == ("c", 0.7)
+    assert first.expected_at.endswith("Z")
+
+
+def test_a_finder_that_says_nothing_is_as_none() -> None:
+    assert follow(FaultTracker(Oracle(SAYS, silent=True)), hidden(), shifting()) == follow(FaultTracker(), hidden(), shifting())
+
+
+def test_without_a_finder_a_walk_ranks_the_origins_and_nothing_is_forecast() -> None:
+    states = follow(FaultTracker(), hidden(), shifting())
+    assert {state.origins[0][0] for state in states} <= {"hidden", "a"}
+    assert {state.forecast for state in states} == {()}
+    assert [name for name, _ in states[-1].affected] == ["a", "b"]
+
+
+def test_a_device_that_the_plant_does_not_have_is_never_named_by_a_finder() -> None:
+    gone = graph(LINE[1:], list(pairwise(LINE[1:])))
+    for state in follow(FaultTracker(Oracle(SAYS)), gone, shifting()):
+        named = {name for name, _ in (*state.origins, *state.affected)}
+        assert named <= set(LINE[1:])
+        assert {way.source for way in state.path} <= set(LINE[1:])
+
+
+@pytest.mark.parametrize("stop", [1, 11, 13, 17])
+def test_restored_with_a_finder_is_as_never_stopped(stop: int) -> None:
+    whole = follow(FaultTracker(Oracle(SAYS)), hidden(), shifting())
+    first, second = FaultTracker(Oracle(SAYS)), FaultTracker(Oracle(SAYS))
+    before = follow(first, hidden(), shifting()[:stop])
+    second.restore(first.snapshot())
+    assert second.snapshot() == first.snapshot()
+    assert [*before, *follow(second, hidden(), shifting()[stop:])] == whole
+
+
+def test_a_packed_step_has_all_but_what_comes_with_the_next() -> None:
+    one = shifting()[12]
+    other = Step.unpacked(msgspec.msgpack.decode(msgspec.msgpack.encode(one.packed())))
+    assert other.sensing is None
+    for name, value in vars(one).items():
+        if name != "sensing":
+            assert np.array_equal(getattr(other, name), value)
+
+
+def test_packed_clues_have_all() -> None:
+    clues, _ = shown(SENSING, {"a": 8.0, "b": -3.0}, rows=2)
+    other = Clues.unpacked(msgspec.msgpack.decode(msgspec.msgpack.encode(clues.packed())))
+    assert (clues.rows.shape, clues.opened, clues.steps) == ((5, 4), 3, 2)
+    for name in clues.__struct_fields__:
+        assert np.array_equal(getattr(other, name), getattr(clues, name))
+
+
+def test_clues_keep_so_many_rows_and_begin_anew_with_other_signals() -> None:
+    clues, last = shown(SENSING, {"a": 8.0}, rows=2 * MOST_ROWS)
+    assert clues.rows.shape == (MOST_ROWS, 4)
+    assert clues.opened == 3
+    more = restless(*SENSING.columns, ("a", "other"))
+    clues.add(step(500, LINE, 2.0, shift={"a": 8.0}, sensing=more))
+    assert clues.rows.shape == (1, 5)
+    assert clues.opened == 0
+    assert last.shifts.tolist() == [8.0, 0.0, 0.0, 0.0]
