@@ -6,7 +6,7 @@ PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model soak pins clean
+.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model soak pretrain pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ check: $(VENV)/.dev ## lint, types, import contracts, size limits
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/contracts/sizes.py
+
+pretrain: $(VENV)/.dev ## the weights that tell where faults began, anew from rehearsed plants (hours)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m graph.nn.pretraining
 
 soak: $(VENV)/.dev ## kill, pause, cut and fill a whole deployment for half an hour; a table on stdout
 	@$(BIN)/python -m tests.cluster.soak
