@@ -41,3 +41,8 @@ def test_the_edge_reaches_neither_graph_nor_agents(module: str) -> None:
 @pytest.mark.parametrize("module", ["streams.cli", "streams.service", "openautoglm"])
 def test_the_service_starts_without_weights(module: str) -> None:
     assert loaded(module).isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("module", ["graph.nn.origins", "graph.nn.finder", "graph.detection", "graph.faultpath"])
+def test_what_finds_faults_can_be_imported_first_and_without_torch(module: str) -> None:
+    assert "torch" not in loaded(module)

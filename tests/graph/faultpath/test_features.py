@@ -52,7 +52,7 @@ def answer(influence: Influence, network: Network, sensing: Sensing, cause: str,
     """The shifts of devices when `cause` is disturbed, the largest of so many spreads."""
     devices = [device for device, _ in sensing.columns]
     cause_at, sensors_at = at(influence, [cause])[0], at(influence, devices)
-    exact = network.responses[GROUNDS.index(GROUND)][sensors_at, cause_at]
+    exact = network.answers(np.array(sensors_at))[GROUNDS.index(GROUND)][:, cause_at]
     return dict(zip(devices, (exact / np.abs(exact).max() * size).tolist(), strict=True))
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from graph.faultpath.network import FAR, GROUNDS, LENGTH_POWER, TIGHT, WIDTH_POWER, Network
+from graph.faultpath.network import FAR, GROUNDS, LENGTH_POWER, TIGHT, WIDTH_POWER, Floats, Network
 from schemas.device import Relation
 
 Drawn = list[tuple[int, int, Relation]]
@@ -15,6 +15,16 @@ Drawn = list[tuple[int, int, Relation]]
 
 def feeds(*pairs: tuple[int, int]) -> Drawn:
     return [(one, other, Relation.FEEDS) for one, other in pairs]
+
+
+def answers_of(network: Network) -> tuple[Floats, ...]:
+    """Of all devices to all devices."""
+    return network.answers(np.arange(network.count))
+
+
+def firmly(network: Network) -> Floats:
+    """The same with all places held with ground 1."""
+    return answers_of(network)[GROUNDS.index(1.0)]
 
 
 def chain(*properties: dict[str, float]) -> Network:
@@ -52,14 +62,14 @@ def test_commands_make_no_link_a_place() -> None:
 
 def test_a_chain_answers_as_the_inverse_of_its_laplacian() -> None:
     network = chain()
-    for ground, answers in zip(GROUNDS, network.responses, strict=True):
+    for ground, answers in zip(GROUNDS, answers_of(network), strict=True):
         laplacian = np.array([[1 + ground, -1, 0], [-1, 2 + ground, -1], [0, -1, 1 + ground]])
         assert answers[np.ix_([0, 2, 4], [0, 2, 4])] == pytest.approx(np.linalg.inv(laplacian))
 
 
 def test_a_chain_by_hand() -> None:
     """With ground 1: L = [[2, -1, 0], [-1, 3, -1], [0, -1, 2]], det 8, inverse [[5, 2, 1], [2, 4, 2], [1, 2, 5]] / 8."""
-    answers = chain().responses[GROUNDS.index(1.0)] * 8
+    answers = firmly(chain()) * 8
     assert answers[0, [0, 2, 4]].tolist() == pytest.approx([5, 2, 1])
     assert answers[2, [0, 2, 4]].tolist() == pytest.approx([2, 4, 2])
     assert answers[1, [0, 2, 4]].tolist() == pytest.approx([3, -2, -1])  # what flows from tank 0 to tank 2
@@ -68,13 +78,13 @@ def test_a_chain_by_hand() -> None:
 
 
 def test_a_place_gives_more_to_what_is_near() -> None:
-    for answers in chain().responses:
+    for answers in answers_of(chain()):
         assert answers[0, 0] > answers[2, 0] > answers[4, 0] > 0
 
 
 def test_flow_has_the_sign_of_the_direction_in_which_a_link_was_drawn() -> None:
     kinds = ["tank", "pipe", "tank"]
-    along, against = (Network(3, feeds(*way), kinds).responses[2] for way in (((0, 1), (1, 2)), ((2, 1), (1, 0))))
+    along, against = (firmly(Network(3, feeds(*way), kinds)) for way in (((0, 1), (1, 2)), ((2, 1), (1, 0))))
     assert along[1, 0] > 0 > against[1, 0]
     places = [0, 2]
     assert along[1, places] == pytest.approx(-against[1, places])
@@ -102,12 +112,12 @@ def test_an_edge_between_places_is_a_tight_one() -> None:
     network = Network(2, feeds((0, 1)), ["bus", "load"])
     ground = GROUNDS[0]
     laplacian = np.array([[TIGHT + ground, -TIGHT], [-TIGHT, TIGHT + ground]])
-    assert network.responses[0] == pytest.approx(np.linalg.inv(laplacian))
+    assert answers_of(network)[0] == pytest.approx(np.linalg.inv(laplacian))
 
 
 def test_two_pipes_side_by_side_conduct_twice_as_well() -> None:
     kinds = ["tank", "tank", "pipe", "pipe", "drain"]
-    answers = Network(5, feeds((0, 2), (2, 1), (0, 3), (3, 1), (1, 4)), kinds).responses[GROUNDS.index(1.0)]
+    answers = firmly(Network(5, feeds((0, 2), (2, 1), (0, 3), (3, 1), (1, 4)), kinds))
     laplacian = np.array([[3, -2, 0], [-2, 3 + TIGHT, -TIGHT], [0, -TIGHT, 1 + TIGHT]])
     assert answers[np.ix_([0, 1, 4], [0, 1, 4])] == pytest.approx(np.linalg.inv(laplacian))
     assert answers[2] == pytest.approx(answers[3])
@@ -117,14 +127,14 @@ def test_parts_that_nothing_joins_do_not_answer_each_other() -> None:
     kinds = ["tank", "pipe", "tank"] * 2
     network = Network(6, feeds((0, 1), (1, 2), (3, 4), (4, 5)), kinds)
     assert (network.hops[:3, 3:] == FAR).all()
-    for answers in network.responses:
+    for answers in answers_of(network):
         assert (answers[:3, 3:] == 0).all()
         assert answers[:3, :3] == pytest.approx(answers[3:, 3:])
 
 
 def test_a_device_alone_is_held_by_its_ground() -> None:
     network = Network(1, [], ["tank"])
-    assert [answers.tolist() for answers in network.responses] == [[[pytest.approx(1 / ground)]] for ground in GROUNDS]
+    assert [answers.tolist() for answers in answers_of(network)] == [[[pytest.approx(1 / ground)]] for ground in GROUNDS]
     assert network.rare.tolist() == [0.0]
     assert network.gives.tolist() == [0.0]
 
@@ -133,7 +143,7 @@ def test_two_links_in_a_row_leave_each_other_out() -> None:
     """Between pipe 1 and pump 2 is no place: neither carries anything, and their answers are finite."""
     network = Network(4, feeds(*pairwise(range(4))), ["tank", "pipe", "pump", "tank"])
     assert network.is_link.tolist() == [False, True, True, False]
-    answers = network.responses[GROUNDS.index(1.0)]
+    answers = firmly(network)
     assert answers[np.ix_([0, 3], [0, 3])] == pytest.approx(np.eye(2))
     assert np.isfinite(answers).all()
 
@@ -147,3 +157,11 @@ def test_what_gives_and_what_takes() -> None:
 def test_without_flows_all_edges_are_read_as_such() -> None:
     network = Network(3, [(0, 1, Relation.AFFECTS), (1, 2, Relation.AFFECTS)], ["tank", "pipe", "tank"])
     assert network.is_link.tolist() == [False, True, False]
+
+
+def test_the_answer_of_some_devices_is_their_part_of_all() -> None:
+    network = chain({}, {"length": 100.0, "diameter": 0.2}, {}, {"length": 400.0, "diameter": 0.4}, {})
+    for some, every in zip(network.answers(np.array([3, 0, 3])), answers_of(network), strict=True):
+        assert some == pytest.approx(every[[3, 0, 3]])
+        places = np.ix_([0, 2, 4], [0, 2, 4])
+        assert every[places] == pytest.approx(every[places].T)
