@@ -93,6 +93,14 @@ class PathStep(Finding, frozen=True):
     probability: float
 
 
+class Forecast(Finding, frozen=True):
+    """A device that a fault will likely affect, and when."""
+
+    device_id: DeviceId
+    expected_at: str
+    probability: float
+
+
 class Fault(Finding, frozen=True, kw_only=True, omit_defaults=True):
     """One state of one fault; the newest line of a `fault_id` is what is known.
 
@@ -106,6 +114,7 @@ class Fault(Finding, frozen=True, kw_only=True, omit_defaults=True):
     origins: tuple[Origin, ...]
     affected: tuple[Affected, ...]
     path: tuple[PathStep, ...]
+    forecast: tuple[Forecast, ...] = ()
 
 
 class Invalid(Finding, frozen=True, kw_only=True, omit_defaults=False):

@@ -16,6 +16,8 @@ from agents.alarms import Alarms
 from agents.runbook import Runbook
 from graph.detection import Detector, Model, Step
 from graph.faultpath import FaultState, FaultTracker
+from graph.nn.finder import GraphFinder
+from graph.nn.origins import shipped
 from graph.pending import Pending
 from graph.topology import Topology
 from schemas.action import Action
@@ -24,7 +26,7 @@ from schemas.finding import Alert
 from schemas.frame import pack, unpack
 from streams.windows import Lateness, Released, Reorder, Run
 
-FORMAT = 1
+FORMAT = 2
 DAY = 86_400_000_000
 
 
@@ -77,7 +79,7 @@ class Pipeline:
         self._horizon = horizon
         self._reorder = Reorder(lateness or Lateness())
         self._detector = Detector(model)
-        self._tracker = FaultTracker()
+        self._tracker = FaultTracker(GraphFinder(shipped()))
         self._alarms = Alarms(site)
         self._runbook = runbook or Runbook(site, ())
         self._at = self._reorder.watermark

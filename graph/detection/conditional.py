@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 RIDGE = 1e-2
 DAY = 86_400_000_000
 DAY_SCALE = 0.7
-HARMONICS = 3
+HARMONICS = 8
 SEASONAL_DAYS = 2.0
 """The time of day predicts only where history covers so many days."""
 DENSE_COLUMNS = 400

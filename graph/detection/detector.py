@@ -28,6 +28,8 @@ from graph.detection.silence import Silences, usual
 from graph.detection.states import States
 from graph.detection.table import Row, Table
 from graph.detection.training import STRETCHES, learn
+from graph.nn.hearing import Hearing
+from graph.nn.predictor import Learnt, Predictor
 from graph.topology import Topology
 from schemas.device import DeviceId
 from schemas.event import Connected, Disconnected, Event, Micros, Telemetry
@@ -38,13 +40,16 @@ COLD_TIME = 3_600_000_000
 """an hour (micros) in which the busiest signal sent as many, but at the latest after so many readings:"""
 COLD_MOST = 2_000_000
 CHECK_EVERY = 64
+HEAR_EVERY = 3
+"""Steps between looks at a topology that has changed, for the network."""
 BLANK_LAYOUT = Layout(EVENT_STEP, aligned=True, slack=0, sampled=(), states=(), codings=())
 
 
 class Detector:
-    """One per site; not for use by several threads at once."""
+    """One per site; not for several threads at once. Unless `live`, the network keeps to the topology of its first step."""
 
-    def __init__(self, model: Model | None) -> None:
+    def __init__(self, model: Model | None, *, live: bool = True) -> None:
+        self._live = live
         self._cold: Recording | None = Recording() if model is None else None
         self._own = False
         self._closed: list[Step] = []
@@ -59,6 +64,7 @@ class Detector:
         self._states = States(layout)
         self._watch = Watch(model.discrete) if model.discrete else None
         self._follower = Follower(model.numeric) if model.numeric else None
+        self._heard_at: tuple[int, int] | None = None
         self._settling: list[Row] = []
         self._news = News(by_change=layout.aligned and layout is not BLANK_LAYOUT)
         self._judge = Judge(model)
@@ -69,7 +75,7 @@ class Detector:
     def push(self, event: Event, topology: Topology) -> None:
         """Take in the next event; events come sorted by stamp, and `topology` knows this one already."""
         at = event.stamp.at
-        self._advance(at, inclusive=False)
+        self._advance(at, topology, inclusive=False)
         if self._watch is not None:
             self._states.begin(self._watch, at)
         self._presence(event)
@@ -80,9 +86,9 @@ class Detector:
             if _is_enough(self._cold):
                 self._wake(self._cold, topology)
 
-    def close(self, until: Micros, topology: Topology) -> list[Step]:  # noqa: ARG002 - the graph may matter to later detectors
+    def close(self, until: Micros, topology: Topology) -> list[Step]:
         """All steps that end at or before `until`, up to which no event is outstanding."""
-        self._advance(until, inclusive=True)
+        self._advance(until, topology, inclusive=True)
         closed = [step for step in self._closed if step.at <= until]
         self._closed = self._closed[len(closed) :]
         return closed
@@ -110,14 +116,14 @@ class Detector:
 
     # --- Steps out --------------------------------------------------------------------------------------------------------
 
-    def _advance(self, until: Micros, *, inclusive: bool) -> None:
+    def _advance(self, until: Micros, topology: Topology, *, inclusive: bool) -> None:
         while self._table.due(until, inclusive=inclusive) is not None:
             row = self._table.take()
-            step = self._score(row)
+            step = self._score(row, topology)
             if step is not None:
                 self._closed.append(step)
 
-    def _score(self, row: Row) -> Step | None:
+    def _score(self, row: Row, topology: Topology) -> Step | None:
         if self._watch is None and not row.fresh:
             return None
         if row.fresh:
@@ -127,8 +133,23 @@ class Detector:
         if self._watch is not None:
             findings.surprise = self._watch.look(row.at)
         if row.fresh:
+            if self.model.predictor is not None:
+                self._hear(self.model.predictor, topology)
             self._judge_row(row, findings)
         return self._judge.step(findings)
+
+    def _hear(self, learnt: Learnt, topology: Topology) -> None:
+        """Let the network follow the topology; not at each step, so that a storm of changes costs little."""
+        assert self._follower is not None
+        version, steps = self._heard_at or (-1, 0)
+        due = self._heard_at is None or (self._live and version != topology.version and steps >= HEAR_EVERY)
+        if due:
+            hearing = Hearing.live(topology, self.model.layout.sampled)
+            if self._follower.predictor is None:
+                self._follower.predictor = Predictor(learnt, hearing)
+            else:
+                self._follower.predictor.listen(hearing)
+        self._heard_at = (topology.version, 0) if due else (version, steps + 1)
 
     def _judge_row(self, row: Row, findings: Findings) -> None:
         if self._follower is not None:
@@ -148,7 +169,7 @@ class Detector:
 
     def _take_over(self, numeric: Numeric) -> None:
         self._follower = Follower(numeric)
-        self._judge.numeric = numeric
+        self._judge.use(numeric)
 
     def _wake(self, cold: Recording, topology: Topology) -> None:
         """Enough is known: learn from the plant's own first history, and begin anew with what was learnt."""
@@ -172,6 +193,7 @@ class Detector:
                 "table": self._table.state(),
                 "watch": self._watch.state() if self._watch else None,
                 "follower": self._follower.state() if self._follower else None,
+                "predictor": self._predictor_state(),
                 "numeric": (pack_arrays(arrays), plain) if learnt else None,
                 "settling": [(row.at, row.values.tobytes()) for row in self._settling],
                 "gone": list(self._gone.items()),
@@ -180,6 +202,10 @@ class Detector:
                 "closed": [step.packed() for step in self._closed],
             }
         )
+
+    def _predictor_state(self) -> tuple[bytes, tuple[int, int] | None] | None:
+        predictor = self._follower.predictor if self._follower else None
+        return (predictor.snapshot(), self._heard_at) if predictor is not None else None
 
     def restore(self, state: bytes) -> None:
         """Go on where a snapshot was taken, with the model it was taken with. Raises ModelError."""
@@ -199,6 +225,9 @@ class Detector:
             self._take_over(numeric_of(unpack_arrays(packed), plain))
         if self._follower is not None:
             self._follower.restore(held["follower"])
+            if self.model.predictor is not None and held["predictor"] is not None:
+                packed, self._heard_at = held["predictor"][0], tuple(held["predictor"][1])
+                self._follower.predictor = Predictor.restored(self.model.predictor, packed)
         self._settling = [
             Row(at, np.frombuffer(values, dtype=np.float64).copy(), fresh=True) for at, values in held["settling"]
         ]

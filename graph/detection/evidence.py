@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.detection.wander import Wander
 from schemas.device import DeviceId, SignalName
 from schemas.event import Micros
 from schemas.finding import Explanation, NeighbourShare, SignalShare
@@ -20,13 +21,22 @@ Shares = tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]
 
 
 @dataclass(frozen=True)
+class Sensing:
+    """The sampled signals behind a step, as the model knows them; the same object from step to step."""
+
+    columns: tuple[tuple[str, str], ...]
+    wander: Wander
+
+
+@dataclass(frozen=True)
 class Step:
     """The plant and its devices at one grid time; arrays have one entry for each of `devices`.
 
     `score` is strange beyond `threshold`, both in units of the device's own limit. `alone` and `conflict` are the nats of
     states, by themselves and beside what acts on them. `conditional` and `marginal` are spreads of numeric signals, given all
     else and given the time of day, each at least 0; `shift` is the marginal one with its sign. `tail` says how far the
-    strangest signal is in its tail, in mean excesses; `numeric` marks the devices with a sampled signal at hand.
+    strangest signal is in its tail, in mean excesses; `numeric` marks the devices with a sampled signal at hand. `shifts` are
+    the marginal ones of each of `sensing.columns`, NaN where it is missing.
     """
 
     at: Micros
@@ -44,10 +54,12 @@ class Step:
     numeric: NDArray[np.bool_]
     gone: frozenset[DeviceId] = frozenset()
     shares: Mapping[DeviceId, Shares] = field(default_factory=dict)
+    shifts: Floats = field(default_factory=lambda: np.zeros(0))
+    sensing: Sensing | None = None
 
     def packed(self) -> dict[str, Any]:
-        """As what a message can hold."""
-        plain = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
+        """As what a message can hold; without `sensing`, which comes with the next step again."""
+        plain = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray) and name != "sensing"}
         arrays = {
             name: (value.dtype.str, value.tobytes()) for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }

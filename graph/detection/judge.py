@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.detection.discrete import Surprise, by_device, plant_surprise
-from graph.detection.evidence import Shares, Step
+from graph.detection.evidence import Sensing, Shares, Step
 from graph.detection.model import Model
-from graph.detection.numeric import Strangeness
+from graph.detection.numeric import Numeric, Strangeness
 from graph.detection.readings import Key
 from schemas.device import DeviceId
 from schemas.event import Micros
@@ -55,10 +55,15 @@ class Judge:
     """Holds the places of columns among the devices."""
 
     def __init__(self, model: Model) -> None:
-        self.numeric = model.numeric
         self._model = model
+        self.use(model.numeric)
         self._extra: tuple[str, ...] = ()
         self._arrange()
+
+    def use(self, numeric: Numeric | None) -> None:
+        """Explain by this numeric model from now on."""
+        self.numeric = numeric
+        self.sensing = Sensing(self._model.layout.sampled, numeric.wander) if numeric else None
 
     def _arrange(self) -> None:
         layout = self._model.layout
@@ -105,8 +110,15 @@ class Judge:
             numeric=numeric,
             gone=frozenset((*findings.gone, *findings.silent)),
             shares=self._shares(findings, score),
+            sensing=self.sensing,
+            shifts=self._shifts(findings),
             **fields,
         )
+
+    def _shifts(self, findings: Findings) -> Floats:
+        if findings.strangeness is None or findings.known is None:
+            return np.full(len(self._sampled) if self.numeric else 0, np.nan)
+        return np.where(findings.known, findings.strangeness.marginal, np.nan)
 
     def _nats(self, findings: Findings) -> tuple[Floats, Floats]:
         count = len(self._devices)

@@ -1,6 +1,6 @@
-"""What training leaves, and its directory: `model.json` says what it is, `arrays.npz` holds the numbers. Never pickle.
+"""What training leaves, and its directory: `model.json` says what it is, `arrays.npz`, `network.safetensors` hold numbers.
 
-Loading checks the format, the digest of the arrays, their shapes and that they are finite, and says what is wrong.
+Never pickle. Loading checks the format, the digests, the shapes and that all is finite, and says what is wrong.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ from typing import Any, TypeVar, get_type_hints
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
 
 from graph.detection.conditional import Linear, Scale
 from graph.detection.discrete import Discrete
 from graph.detection.layout import Layout
 from graph.detection.numeric import Numeric
+from graph.detection.wander import Wander
+from graph.nn.predictor import Learnt
 
-FORMAT = "openautoglm-detector-1"
-MANIFEST, ARRAYS = "model.json", "arrays.npz"
-NAME = "conditional-survival"
+FORMAT = "openautoglm-detector-2"
+MANIFEST, ARRAYS, NETWORK = "model.json", "arrays.npz", "network.safetensors"
+NAME, NETWORK_NAME = "conditional-survival", "temporal-graph-network"
 
 Array = NDArray[Any]
-Part = TypeVar("Part", Scale, Linear, Numeric, Discrete)
+Part = TypeVar("Part", Scale, Linear, Wander, Numeric, Discrete)
 
 
 class ModelError(Exception):
@@ -50,23 +55,26 @@ class Model(msgspec.Struct, frozen=True):
     layout: Layout
     numeric: Numeric | None = None
     discrete: Discrete | None = None
+    predictor: Learnt | None = None
     settle_rows: int = 0
     seed: int = 0
     figures: Figures = Figures()
 
     @property
     def name(self) -> str:
-        return NAME
+        return NETWORK_NAME if self.predictor is not None else NAME
 
     @property
     def digest(self) -> str:
         """Names the model's content: equal for equal training."""
-        return hashlib.sha256(msgspec.json.encode(_manifest(self, ""), order="sorted") + pack_arrays(_arrays(self))).hexdigest()
+        content = pack_arrays(_arrays(self)) + _packed_network(self)
+        return hashlib.sha256(msgspec.json.encode(_manifest(self), order="sorted") + content).hexdigest()
 
 
 class _Manifest(msgspec.Struct, frozen=True):
     format: str
     arrays: str
+    network: str
     layout: Layout
     settle_rows: int
     seed: int
@@ -77,26 +85,32 @@ class _Manifest(msgspec.Struct, frozen=True):
 def save(model: Model, folder: Path) -> None:
     """Write the model; what the folder held of an earlier one is overwritten, the manifest last."""
     folder.mkdir(parents=True, exist_ok=True)
-    manifest, packed = encode(model)
+    manifest, packed, network = encode(model)
     (folder / ARRAYS).write_bytes(packed)
+    if network:
+        (folder / NETWORK).write_bytes(network)
+    else:
+        (folder / NETWORK).unlink(missing_ok=True)
     (folder / MANIFEST).write_bytes(msgspec.json.format(manifest, indent=1))
 
 
 def load(folder: Path) -> Model:
     """Read a model. Raises ModelError."""
     try:
-        return decode((folder / MANIFEST).read_bytes(), (folder / ARRAYS).read_bytes())
+        network = folder / NETWORK
+        held = network.read_bytes() if network.exists() else b""
+        return decode((folder / MANIFEST).read_bytes(), (folder / ARRAYS).read_bytes(), held)
     except (OSError, ModelError) as error:
         raise ModelError(f"{folder}: no model can be read here: {error}") from error
 
 
-def encode(model: Model) -> tuple[bytes, bytes]:
-    """Manifest (JSON) and arrays (npz)."""
-    packed = pack_arrays(_arrays(model))
-    return msgspec.json.encode(_manifest(model, hashlib.sha256(packed).hexdigest())), packed
+def encode(model: Model) -> tuple[bytes, bytes, bytes]:
+    """Manifest (JSON), arrays (npz) and the weights of the network (safetensors, empty without one)."""
+    packed, network = pack_arrays(_arrays(model)), _packed_network(model)
+    return msgspec.json.encode(_manifest(model, packed, network)), packed, network
 
 
-def decode(manifest: bytes, packed: bytes) -> Model:
+def decode(manifest: bytes, packed: bytes, network: bytes = b"") -> Model:
     """The inverse of `encode`. Raises ModelError."""
     try:
         held = msgspec.json.decode(manifest, type=_Manifest)
@@ -106,7 +120,29 @@ def decode(manifest: bytes, packed: bytes) -> Model:
         raise ModelError(f"{MANIFEST}: format {held.format!r}, this version reads {FORMAT!r}")
     if hashlib.sha256(packed).hexdigest() != held.arrays:
         raise ModelError(f"{ARRAYS}: its digest is not the one in {MANIFEST}")
-    return _model(held, unpack_arrays(packed))
+    if _digest(network) != held.network:
+        raise ModelError(f"{NETWORK}: its digest is not the one in {MANIFEST}")
+    return _model(held, unpack_arrays(packed), _network(network))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest() if content else ""
+
+
+def _packed_network(model: Model) -> bytes:
+    if model.predictor is None:
+        return b""
+    return save_tensors(model.predictor.arrays(), metadata={"heads": str(model.predictor.weights.heads)})
+
+
+def _network(packed: bytes) -> Learnt | None:
+    if not packed:
+        return None
+    try:
+        heads = int(msgspec.json.decode(packed[8 : 8 + int.from_bytes(packed[:8], "little")])["__metadata__"]["heads"])
+        return Learnt.of(load_tensors(packed), heads)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(f"{NETWORK}: {error}") from error
 
 
 def pack_arrays(arrays: Mapping[str, Array]) -> bytes:
@@ -131,7 +167,7 @@ def unpack_arrays(packed: bytes) -> dict[str, Array]:
 
 def numeric_parts(numeric: Numeric) -> tuple[dict[str, Array], dict[str, Any]]:
     """A numeric model as arrays and plain values, for files and snapshots."""
-    parts = {"scale.": numeric.scale, "linear.": numeric.linear, "numeric.": numeric}
+    parts = {"scale.": numeric.scale, "linear.": numeric.linear, "wander.": numeric.wander, "numeric.": numeric}
     arrays: dict[str, Array] = {}
     plain: dict[str, Any] = {}
     for prefix, part in parts.items():
@@ -143,9 +179,11 @@ def numeric_of(arrays: Mapping[str, Array], plain: Mapping[str, Any]) -> Numeric
     """The inverse of `numeric_parts`. Raises ModelError."""
     scale = _put_together(Scale, "scale.", arrays, plain)
     linear = _put_together(Linear, "linear.", arrays, plain)
-    numeric = _put_together(Numeric, "numeric.", arrays, {**plain, "numeric.scale": scale, "numeric.linear": linear})
+    wander = _put_together(Wander, "wander.", arrays, plain)
+    whole = {"numeric.scale": scale, "numeric.linear": linear, "numeric.wander": wander}
+    numeric = _put_together(Numeric, "numeric.", arrays, {**plain, **whole})
     columns = len(scale.mean)
-    if linear.weights.shape[:2] != (3, columns) or numeric.start.shape != (3, columns):
+    if linear.weights.shape[:2] != (3, columns) or numeric.start.shape not in ((3, columns), (6, columns)):
         raise ModelError(f"numeric arrays do not fit each other: {linear.weights.shape} for {columns} columns")
     return numeric
 
@@ -175,15 +213,15 @@ def _arrays(model: Model) -> dict[str, Array]:
     return arrays
 
 
-def _manifest(model: Model, arrays: str) -> _Manifest:
+def _manifest(model: Model, arrays: bytes = b"", network: bytes = b"") -> _Manifest:
     plain = numeric_parts(model.numeric)[1] if model.numeric else {}
     if model.discrete:
         _take_apart(model.discrete, "discrete.", {}, plain)
     figures = model.figures if arrays else Figures()  # how long training took is no part of what was learnt
-    return _Manifest(FORMAT, arrays, model.layout, model.settle_rows, model.seed, figures, plain)
+    return _Manifest(FORMAT, _digest(arrays), _digest(network), model.layout, model.settle_rows, model.seed, figures, plain)
 
 
-def _model(manifest: _Manifest, arrays: Mapping[str, Array]) -> Model:
+def _model(manifest: _Manifest, arrays: Mapping[str, Array], predictor: Learnt | None) -> Model:
     plain = manifest.plain
     numeric = numeric_of(arrays, plain) if "numeric.step" in plain else None
     discrete = None
@@ -193,4 +231,6 @@ def _model(manifest: _Manifest, arrays: Mapping[str, Array]) -> Model:
         raise ModelError(f"{numeric.columns} numeric columns for {len(manifest.layout.sampled)} sampled signals")
     if discrete and len(discrete.devices) != len(manifest.layout.states):
         raise ModelError(f"{len(discrete.devices)} discrete columns for {len(manifest.layout.states)} signals of states")
-    return Model(manifest.layout, numeric, discrete, manifest.settle_rows, manifest.seed, manifest.figures)
+    if predictor is not None and (numeric is None or len(predictor.voices) != numeric.columns):
+        raise ModelError(f"{NETWORK}: {len(predictor.voices)} signals, not those of the numeric part")
+    return Model(manifest.layout, numeric, discrete, predictor, manifest.settle_rows, manifest.seed, manifest.figures)

@@ -9,21 +9,24 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
-from graph.detection.conditional import DAY, DENSE_COLUMNS, Rows
+from graph.detection.conditional import DAY, DAY_SCALE, DENSE_COLUMNS, Linear, Rows, Scale, fit
 from graph.detection.discrete import Discrete, Watch, by_device, plant_surprise
 from graph.detection.layout import Layout, learn_layout
 from graph.detection.model import Figures, Model
-from graph.detection.numeric import Numeric, train_numeric
+from graph.detection.numeric import Numeric, split, train_numeric
 from graph.detection.readings import Recording
 from graph.detection.silence import watched
 from graph.detection.spells import LEAST_RUNS, build, pairs_over_edges, tally
 from graph.detection.states import States
 from graph.detection.table import Floats
 from graph.detection.thresholds import alarm_threshold
+from graph.nn.hearing import Hearing
+from graph.nn.predictor import Learnt, Predictor
 from graph.topology import Topology
 from schemas.event import Event, Micros
 
@@ -45,10 +48,34 @@ class NothingToLearnError(Exception):
     """The history holds no readings."""
 
 
+class Fit(Protocol):
+    """Fits a graph network to recordings of sampled signals (`graph.nn.training.fit`); None where they are too short."""
+
+    def __call__(
+        self,
+        parts: Sequence[Rows],
+        scale: Scale,
+        linear: Linear,
+        hearing: Hearing,
+        *,
+        step: int,
+        seed: int,
+        seconds: float | None,
+        progress: Progress | None,
+    ) -> Learnt | None: ...
+
+
 def train(
-    recordings: Iterable[Iterable[Event]], *, seed: int = 0, budget: float | None = None, progress: Progress | None = None
+    recordings: Iterable[Iterable[Event]],
+    *,
+    seed: int = 0,
+    budget: float | None = None,
+    progress: Progress | None = None,
+    network: Fit | None = None,
 ) -> Model:
-    """Learn from recordings, each a stream of events in order. `budget` in seconds is honoured by fewer folds.
+    """Learn from recordings, each a stream of events in order. `budget` in seconds is honoured by fewer folds and steps.
+
+    Without a way to fit a `network` there is none, only the linear maps.
 
     Raises NothingToLearnError.
     """
@@ -60,6 +87,9 @@ def train(
         taken.append(Recording.of(events, topology))
         say(0.5 * (1 - 1 / (1 + number)), f"read {number} recordings")
     model = learn(taken, topology, seed=seed, hasty=budget is not None and time.monotonic() - began > budget / 3, progress=say)
+    if network is not None and model.numeric is not None:
+        left = None if budget is None else max(budget - (time.monotonic() - began), 1.0)
+        model = with_network(model, taken, topology, network, seconds=left, progress=say)
     say(1.0, "trained")
     figures = msgspec.structs.replace(model.figures, seconds=round(time.monotonic() - began, 3))
     return msgspec.structs.replace(model, figures=figures)
@@ -79,7 +109,68 @@ def learn(
     numeric, settle = _learn_numeric(recordings, layout, silences, hasty=hasty) if layout.sampled else (None, 0)
     say(0.75, "numeric part trained" if layout.sampled else "no numeric part")
     discrete = _learn_discrete(recordings, layout, topology, hasty=hasty) if layout.states else None
-    return Model(layout, numeric, discrete, settle, seed, _figures(recordings, silences))
+    return Model(layout, numeric, discrete, None, settle, seed, _figures(recordings, silences))
+
+
+def with_network(
+    model: Model,
+    recordings: Sequence[Recording],
+    topology: Topology,
+    fit_network: Fit,
+    *,
+    seconds: float | None = None,
+    progress: Progress,
+) -> Model:
+    """The same model with a graph network, its views calibrated on history that the network in question has not seen.
+
+    Three networks are fitted: one for each half of history, to judge the other half, and one for all of it, which is kept.
+    """
+    layout = model.layout
+    parts = _parts(recordings, layout, Counter())
+    folds = folds_for(parts, len(layout.sampled), hasty=False)
+    blocks = split(parts, folds)
+    hearing = Hearing.live(topology, layout.sampled)
+    shares = iter(((0.5, 0.65), (0.65, 0.8), (0.8, 0.98)))
+
+    def fitted(some: Sequence[Rows]) -> tuple[Learnt | None, Scale, Linear]:
+        scale, (begin, end) = Scale.learn(some), next(shares)
+        linear = fit(some, scale)
+        learnt = fit_network(
+            some,
+            scale,
+            linear,
+            hearing,
+            step=layout.step,
+            seed=model.seed,
+            seconds=None if seconds is None else seconds / 3.5,
+            progress=lambda share, text: progress(begin + (end - begin) * share, text),
+        )
+        return learnt, scale, linear
+
+    halves = [[part for group in blocks[half::2] for part in group] for half in range(2)]
+    judges = [fitted(halves[1 - half]) for half in range(2)] if all(halves) else []
+    whole = fitted(parts)[0] if judges else None
+    if whole is None or any(learnt is None for learnt, _, _ in judges):
+        return model
+    unseen = [
+        predicted(*judges[number % 2], hearing, part)  # type: ignore[arg-type]
+        for number, group in enumerate(blocks)
+        for part in group
+    ]
+    numeric = train_numeric(parts, layout.step, folds, unseen)
+    return msgspec.structs.replace(model, numeric=numeric, predictor=whole)
+
+
+def predicted(learnt: Learnt, scale: Scale, linear: Linear, hearing: Hearing, rows: Rows) -> Floats:
+    """What a network leaves unexplained of a recording (n, 2, d)."""
+    predictor = Predictor(learnt, hearing)
+    now, past, day = scale.features(rows)
+    expected = now[:, None] - linear.many(np.concatenate([now, past, day], axis=1))[:, [0, 2]]
+    known = ~np.isnan(rows.values)
+    found = [
+        predictor.follow(int(at), now[row], known[row], day[row] / DAY_SCALE, expected[row]) for row, at in enumerate(rows.at)
+    ]
+    return np.array(found)
 
 
 def _silent(_share: float, _text: str) -> None:
@@ -106,17 +197,26 @@ def _learn_numeric(
 ) -> tuple[Numeric | None, int]:
     """Also counts how often each device falls silent."""
     columns = len(layout.sampled)
-    parts = [Rows.of(list(watched(recording, layout, silences)), columns) for recording in recordings]
-    parts = [part for part in parts if len(part) > 1]
+    parts = _parts(recordings, layout, silences)
     if sum(map(len, parts)) < LEAST_SETTLE_ROWS:
         return None, LEAST_SETTLE_ROWS
-    few = hasty or columns > DENSE_COLUMNS
-    folds = FEW_FOLDS if few else min(FOLDS, len(parts)) if len(parts) >= LEAST_RECORDINGS else STRETCHES
-    model = train_numeric(parts, layout.step, folds)
-    if len(parts) < LEAST_RECORDINGS or few:
+    model = train_numeric(parts, layout.step, folds_for(parts, columns, hasty=hasty))
+    if len(parts) < LEAST_RECORDINGS or hasty or columns > DENSE_COLUMNS:
         return model, 0
     settle = int(np.clip(np.median([len(part) for part in parts]), LEAST_SETTLE_ROWS, MOST_SETTLE_ROWS))
     return (None, settle) if _differ(parts, model, settle) else (model, 0)
+
+
+def _parts(recordings: Sequence[Recording], layout: Layout, silences: Counter[str]) -> list[Rows]:
+    """The rows of recordings that have any."""
+    parts = [Rows.of(list(watched(recording, layout, silences)), len(layout.sampled)) for recording in recordings]
+    return [part for part in parts if len(part) > 1]
+
+
+def folds_for(parts: Sequence[Rows], columns: int, *, hasty: bool) -> int:
+    if hasty or columns > DENSE_COLUMNS:
+        return FEW_FOLDS
+    return min(FOLDS, len(parts)) if len(parts) >= LEAST_RECORDINGS else STRETCHES
 
 
 def _differ(parts: Sequence[Rows], model: Numeric, settle: int) -> bool:

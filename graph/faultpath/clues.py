@@ -25,6 +25,9 @@ SHIFT_COUNTS = 3.0
 WEAK_SHARE = 0.2
 """In a weak fault the path leads to devices that show so much of the largest shift."""
 
+MOST_ROWS = 54
+"""Rows kept of a fault: after these, what would have been without it cannot be told."""
+
 PEAKS = ("score", "alone", "conflict", "tail", "conditional", "total", "latest", "lasting")
 MARKS = ("numeric", "gone", "reports")
 ONSETS = ("onset_score", "onset_alone", "onset_conflict", "onset_shift")
@@ -35,7 +38,8 @@ class Clues(msgspec.Struct):
 
     `level` is the mean shift before the fault, `lasting` the largest departure from it over two steps running, `total` the sum
     of shifts over the `steps` steps since the fault was noticed. `gone` devices were so in some step, `reports` says whose
-    sampled signals were at hand in the last one.
+    sampled signals were at hand in the last one. `rows` (r, s) are the shifts of each sampled signal, NaN where missing, the
+    first `opened` of them from before the fault was noticed.
     """
 
     devices: tuple[DeviceId, ...]
@@ -55,7 +59,9 @@ class Clues(msgspec.Struct):
     onset_alone: Ints
     onset_conflict: Ints
     onset_shift: Ints
+    rows: Floats
     steps: int = 0
+    opened: int = 0
 
     @classmethod
     def begin(cls, step: Step, level: Floats) -> Self:
@@ -63,11 +69,20 @@ class Clues(msgspec.Struct):
         blank: dict[str, Any] = {name: np.zeros(count) for name in PEAKS}
         blank |= {name: np.full(count, NEVER) for name in ONSETS}
         blank |= {name: np.zeros(count, dtype=bool) for name in MARKS}
-        return cls(devices=step.devices, level=level.copy(), **blank)
+        return cls(devices=step.devices, level=level.copy(), rows=np.zeros((0, len(step.shifts))), **blank)
+
+    def notice(self) -> None:
+        """What was added so far is from before the fault was noticed."""
+        self.total[:] = 0.0
+        self.steps, self.opened = 0, len(self.rows)
 
     def add(self, step: Step) -> None:
         """Take in a step of the same devices."""
         self.steps += 1
+        if step.shifts.shape != self.rows.shape[1:]:
+            self.rows, self.opened = np.zeros((0, len(step.shifts))), 0
+        if len(self.rows) < MOST_ROWS and np.isfinite(step.shifts).any():
+            self.rows = np.concatenate([self.rows, step.shifts[None]])
         for mine, seen in ((self.score, step.score / step.threshold), (self.alone, step.alone), (self.conflict, step.conflict)):
             np.maximum(mine, seen, out=mine)
         np.maximum(self.tail, step.tail, out=self.tail)
@@ -120,9 +135,9 @@ class Clues(msgspec.Struct):
         goal = [place[self.devices[number]] for number in kept]
         for name in self.__struct_fields__:
             held = getattr(self, name)
-            if isinstance(held, np.ndarray):
+            if isinstance(held, np.ndarray) and name != "rows":
                 getattr(moved, name)[goal] = held[kept]
-        moved.steps = self.steps
+        moved.rows, moved.steps, moved.opened = self.rows, self.steps, self.opened
         return moved
 
     def without(self, numbers: Sequence[int]) -> Clues:
@@ -140,15 +155,18 @@ class Clues(msgspec.Struct):
     def packed(self) -> dict[str, Any]:
         """As what a message can hold."""
         held = {name: getattr(self, name) for name in self.__struct_fields__}
-        arrays = {name: (part.dtype.str, part.tobytes()) for name, part in held.items() if isinstance(part, np.ndarray)}
-        return {"devices": self.devices, "steps": self.steps, "arrays": arrays}
+        arrays = {
+            name: (part.dtype.str, part.shape, part.tobytes()) for name, part in held.items() if isinstance(part, np.ndarray)
+        }
+        return {"devices": self.devices, "steps": self.steps, "opened": self.opened, "arrays": arrays}
 
     @classmethod
     def unpacked(cls, held: Mapping[str, Any]) -> Self:
         """The inverse of `packed`."""
-        arrays = {name: np.frombuffer(data, dtype=kind).copy() for name, (kind, data) in held["arrays"].items()}
-        blank = {name: np.zeros(len(held["devices"]), dtype=bool) for name in MARKS}  # snapshots had fewer of them once
-        return cls(devices=tuple(held["devices"]), steps=held["steps"], **{**blank, **arrays})
+        arrays = {
+            name: np.frombuffer(data, dtype=kind).reshape(shape).copy() for name, (kind, shape, data) in held["arrays"].items()
+        }
+        return cls(devices=tuple(held["devices"]), steps=held["steps"], opened=held["opened"], **arrays)
 
 
 def _note(onset: Ints, passed: NDArray[np.bool_], at: int) -> None:

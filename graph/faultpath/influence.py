@@ -45,11 +45,14 @@ class Influence:
     def __init__(self, topology: Topology | Plant, watched: tuple[DeviceId, ...] = ()) -> None:
         self.version = topology.version
         self.watched = watched
-        devices = {device.device_id: device.type for device in topology.devices()}
+        listed = {device.device_id: device for device in topology.devices()}
+        devices = {name: device.type for name, device in listed.items()}
         self.names: tuple[DeviceId, ...] = tuple(sorted(devices.keys() | set(watched)))
         self.place = {name: number for number, name in enumerate(self.names)}
         self.present = np.array([name in devices for name in self.names], dtype=bool)
         self.kinds = tuple(devices.get(name, "unknown") for name in self.names)
+        self.properties = tuple(listed[name].properties if name in listed else {} for name in self.names)
+        self.drawn: list[tuple[int, int, Relation]] = []
         self.relations: dict[tuple[int, int], Relation] = {}
         self.onward: list[list[int]] = [[] for _ in self.names]
         self.backward: list[list[int]] = [[] for _ in self.names]
@@ -62,6 +65,7 @@ class Influence:
                 self.carried.setdefault(one, []).append(other)
             if edge.relation in NO_INFLUENCE or one == other:
                 continue
+            self.drawn.append((one, other, edge.relation))
             self._join(one, other, edge.relation)
             if not edge.directed:
                 self._join(other, one, edge.relation)
@@ -79,7 +83,9 @@ class Influence:
     @cached_property
     def network(self) -> Network | None:
         """Distances and responses; None where the plant is too large for them."""
-        return Network(len(self), self.relations, self.kinds) if len(self) <= MOST_DEVICES else None
+        if len(self) > MOST_DEVICES:
+            return None
+        return Network(len(self), self.drawn, self.kinds, self.properties)
 
     def hops(self, start: int, *, most: int, backward: bool = False) -> dict[int, int]:
         """Devices within so many hops of one, itself included, nearest first."""

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from graph.faultpath.carriers import carriers
 from graph.faultpath.clues import NEVER, STATE_NATS, Clues
-from graph.faultpath.features import NAMES, features, random_walk
+from graph.faultpath.features import random_walk
 from graph.faultpath.influence import Influence
-from graph.faultpath.prior import WEIGHTS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,7 +24,7 @@ COVER_WEIGHT = 0.5
 MOST_HOPS = 8
 LEAST_WALK = 1e-6
 WALK_WEIGHT = 1.5
-"""Of the walk's log share beside the learnt log-odds: saves the cases that no random network resembles."""
+"""Log-odds for each unit of the walk's log share."""
 NATS_PER_UNIT = 2.0
 """Temperature of the softmax: surprise is counted several times over edges, so a nat of it is worth less than one."""
 
@@ -79,17 +78,10 @@ def _spread(values: Floats, place: Ints, count: int) -> Floats:
 
 
 def rank_numbers(influence: Influence, clues: Clues) -> Floats:
-    """Devices by numeric signals: log-odds of the learnt features, and of a random walk from strange devices to their causes.
-
-    On a plant too large for the features the walk alone.
-    """
+    """Devices by numeric signals where no model is at hand: log share of a random walk from strange devices to their causes."""
     walk = random_walk(influence, _spread(np.maximum(clues.tail, 0.0), _places(influence, clues), len(influence)))
-    odds: Floats = WALK_WEIGHT * np.log(walk + LEAST_WALK)
-    if influence.network is None:
-        return odds
-    weights = np.array([WEIGHTS[name] for name in NAMES])
-    odds += features(influence, influence.network, clues) @ weights
-    return odds
+    found: Floats = WALK_WEIGHT * np.log(walk + LEAST_WALK)
+    return found
 
 
 def probabilities(scores: Floats, *, per_unit: float) -> Floats:
@@ -99,10 +91,13 @@ def probabilities(scores: Floats, *, per_unit: float) -> Floats:
     return found
 
 
-def origins(influence: Influence, clues: Clues) -> Floats:
-    """A probability for each device of the graph; both kinds of evidence count by how strange they are."""
+def origins(influence: Influence, clues: Clues, numeric: Floats | None = None) -> Floats:
+    """A probability for each device of the graph; both kinds of evidence count by how strange they are.
+
+    `numeric` are the probabilities by numeric signals that a model gives.
+    """
     states = float(np.maximum(np.maximum(clues.alone, clues.conflict) - STATE_NATS, 0).sum())
-    others = _unexplained(influence, clues)
+    others = unexplained(influence, clues)
     numbers = float(np.maximum(others.tail - STATE_NATS, 0.0).max(initial=0.0)) if others.numeric.any() else 0.0
     whole = states + numbers
     if whole <= 0:
@@ -111,11 +106,12 @@ def origins(influence: Influence, clues: Clues) -> Floats:
     if states > 0:
         found += states / whole * probabilities(rank_states(influence, clues), per_unit=NATS_PER_UNIT)
     if numbers > 0:
-        found += numbers / whole * probabilities(rank_numbers(influence, others), per_unit=1.0)
+        likely = numeric if numeric is not None else probabilities(rank_numbers(influence, others), per_unit=1.0)
+        found += numbers / whole * likely
     return found
 
 
-def _unexplained(influence: Influence, clues: Clues) -> Clues:
+def unexplained(influence: Influence, clues: Clues) -> Clues:
     """What is left when devices show nothing whose carrier explains why they are gone: the last they sent is no trace of it."""
     lost = {influence.names[place] for places in carriers(influence, clues).values() for place in places}
     return clues.without([number for number, device in enumerate(clues.devices) if device in lost]) if lost else clues

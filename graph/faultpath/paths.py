@@ -17,7 +17,13 @@ FADES = 0.97
 """Each hop of a way is a little less certain than the one before."""
 
 
-def ways(influence: Influence, origin: int, affected: Mapping[DeviceId, Micros], clues: Clues) -> tuple[Way, ...]:
+def ways(
+    influence: Influence,
+    origin: int,
+    affected: Mapping[DeviceId, Micros | None],
+    clues: Clues,
+    certainty: Mapping[DeviceId, float],
+) -> tuple[Way, ...]:
     """Edges outward from the origin. An edge is as certain as the surest of the devices that it leads to.
 
     From a carrier that explains why devices are gone the ways to them are those of their data.
@@ -31,7 +37,8 @@ def ways(influence: Influence, origin: int, affected: Mapping[DeviceId, Micros],
     place = {device: number for number, device in enumerate(clues.devices)}
     certain: dict[int, float] = {}
     for device in affected:
-        here, sure = influence.place[device], _sure(clues, place[device])
+        here = influence.place[device]
+        sure = certainty[device] if device in certainty else _sure(clues, place[device])
         while here in before:
             certain[here] = max(certain.get(here, 0.0), sure)
             here = before[here]
@@ -57,8 +64,9 @@ def _way(
     relations: Mapping[tuple[int, int], Relation],
     edge: tuple[int, int],
     probability: float,
-    affected: Mapping[DeviceId, Micros],
+    affected: Mapping[DeviceId, Micros | None],
 ) -> Way:
     one, other = (influence.names[end] for end in edge)
-    lag = affected[other] - affected[one] if one in affected and other in affected else None
+    since, until = affected.get(one), affected.get(other)
+    lag = until - since if since is not None and until is not None else None
     return Way(one, other, relations[edge], lag, probability)

@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.device import DeviceId, Relation
 from schemas.event import Micros, rfc3339
-from schemas.finding import Affected, Fault, Origin, PathStep
+from schemas.finding import Affected, Fault, Forecast, Origin, PathStep
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -18,6 +18,14 @@ class Way(msgspec.Struct, frozen=True):
     target: DeviceId
     relation: Relation
     lag: int | None
+    probability: float
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """A device that the fault will likely affect, and when."""
+
+    device: DeviceId
+    expected: Micros
     probability: float
 
 
@@ -31,6 +39,7 @@ class FaultState(msgspec.Struct, frozen=True):
     origins: tuple[tuple[DeviceId, float], ...]
     affected: tuple[tuple[DeviceId, Micros], ...]
     path: tuple[Way, ...]
+    forecast: tuple[Ahead, ...] = ()
 
     def finding(self) -> Fault:
         """As CONTRACT 3 writes it."""
@@ -45,6 +54,7 @@ class FaultState(msgspec.Struct, frozen=True):
                 PathStep(way.source, way.target, way.relation, None if way.lag is None else way.lag / 1e6, way.probability)
                 for way in self.path
             ),
+            forecast=tuple(Forecast(ahead.device, rfc3339(ahead.expected), ahead.probability) for ahead in self.forecast),
         )
 
 

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from graph.detection.evidence import Step
 from graph.detection.table import STALE_STEPS
-from graph.faultpath.clues import NEVER, Clues, Ints
+from graph.faultpath.clues import NEVER, Clues
+from graph.faultpath.finder import Finder, Verdict
 from graph.faultpath.influence import Influence
-from graph.faultpath.origins import origins
+from graph.faultpath.origins import origins, unexplained
 from graph.faultpath.paths import ways
+from graph.faultpath.spread import Spread
 from graph.faultpath.state import FaultState, fault_id
 from graph.topology import Topology
 from schemas.device import DeviceId
@@ -55,9 +57,10 @@ class _Open(msgspec.Struct):
 
 
 class FaultTracker:
-    """One per site."""
+    """One per site. Without a `finder` a random walk ranks the origins of numeric faults."""
 
-    def __init__(self) -> None:
+    def __init__(self, finder: Finder | None = None) -> None:
+        self._finder = finder
         self._open: dict[int, _Open] = {}
         self._recent: deque[Step] = deque(maxlen=LOOK_BACK)
         self._devices: tuple[DeviceId, ...] = ()
@@ -106,8 +109,8 @@ class FaultTracker:
             if fault.opened_at in doubtful:
                 others = [number for number, device in enumerate(step.devices) if device not in before.gone]
                 numeric, fault.clues = fault.clues.numeric, fault.clues.without(others)
-                fault.clues.numeric, fault.clues.level, fault.clues.steps = numeric, self._level.copy(), 0
-                fault.clues.total[:] = 0.0
+                fault.clues.numeric, fault.clues.level = numeric, self._level.copy()
+                fault.clues.notice()
 
     # --- Opening and closing ----------------------------------------------------------------------------------------------
 
@@ -127,8 +130,7 @@ class FaultTracker:
         for earlier in self._recent:
             if earlier.devices == step.devices:
                 clues.add(earlier)
-        clues.total[:] = 0.0
-        clues.steps = 0
+        clues.notice()
         return _Open(step.at, part, first, clues)
 
     def _go_on(self, fault: _Open, step: Step, influence: Influence) -> FaultState | None:
@@ -151,22 +153,31 @@ class FaultTracker:
 
     def _tell(self, fault: _Open, step: Step, influence: Influence, *, closes: bool) -> FaultState | None:
         fault.updates += 1
-        affected = _listed(fault, influence, fault.clues.affected())
+        shown = int((fault.clues.affected() != NEVER).sum())
         due = fault.updates <= DENSE_UPDATES or fault.updates % SPARSE_UPDATES == 0 or closes
-        if not due and fault.told == len(affected):
+        if not due and fault.told == shown:
             return None
-        likely = np.where(influence.present, origins(influence, fault.clues), 0.0)
+        fault.told = shown
+        verdict = self._judge(fault, step, influence)
+        likely = np.where(influence.present, origins(influence, fault.clues, verdict.origin if verdict else None), 0.0)
         order = np.lexsort((~influence.present, -likely))[: min(NAMED, int(influence.present.sum()))]
-        fault.told = len(affected)
+        spread = Spread(fault.part, fault.opened_at, fault.clues, influence, verdict)
+        origin = int(order[0])
         return FaultState(
             fault_id=fault_id(fault.opened_at, fault.first),
             opened_at=fault.opened_at,
             updated_at=step.at,
             closed_at=step.at if closes else None,
             origins=tuple((influence.names[place], float(likely[place])) for place in order),
-            affected=tuple((device, onset) for device, onset in affected.items()),
-            path=ways(influence, int(order[0]), _listed(fault, influence, fault.clues.reached()), fault.clues),
+            affected=tuple(spread.affected().items()),
+            path=ways(influence, origin, spread.reached(), fault.clues, spread.certain()),
+            forecast=() if closes else spread.forecast(origin, step.at),
         )
+
+    def _judge(self, fault: _Open, step: Step, influence: Influence) -> Verdict | None:
+        if self._finder is None or step.sensing is None:
+            return None
+        return self._finder.judge(influence, unexplained(influence, fault.clues), step.sensing)
 
     # --- State ------------------------------------------------------------------------------------------------------------
 
@@ -191,15 +202,3 @@ class FaultTracker:
         self._devices = tuple(held["devices"])
         self._level = np.frombuffer(held["level"], dtype=np.float64).copy()
         self._influence = None
-
-
-def _listed(fault: _Open, influence: Influence, onset: Ints) -> dict[DeviceId, Micros]:
-    """Devices of the fault's part that have an onset, earliest first."""
-    found = [
-        (int(onset[place]), device)
-        for place, device in enumerate(fault.clues.devices)
-        if onset[place] != NEVER
-        and influence.present[influence.place[device]]
-        and influence.part[influence.place[device]] == fault.part
-    ]
-    return {device: Micros(at) for at, device in sorted(found)}

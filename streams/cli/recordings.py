@@ -12,6 +12,7 @@ import typer
 
 from graph.detection import ModelError, NothingToLearnError, load, save
 from graph.detection import train as learn
+from graph.detection.training import Fit
 from schemas.event import Event
 from schemas.finding import Invalid
 from streams import replay as replaying
@@ -39,7 +40,7 @@ def train(
                 advance(share - told)
                 told = share
 
-            learnt = learn(map(_recording, events), seed=seed, budget=budget, progress=tell)
+            learnt = learn(map(_recording, events), seed=seed, budget=budget, progress=tell, network=_network())
         save(learnt, model)
     except (UnreadableError, NothingToLearnError) as error:
         fail(str(error), Exit.UNREADABLE)
@@ -50,6 +51,16 @@ def train(
         print_json([facts | {"figures": learnt.figures}])
     else:
         MESSAGES.print(f"trained {facts['name']} on {len(events)} recordings in {facts['seconds']} s: {model}")
+
+
+def _network() -> Fit | None:
+    """The trainer of the graph network, where torch is installed."""
+    try:
+        from graph.nn.training import fit  # noqa: PLC0415 - torch takes seconds to load, and a gateway has none
+    except ImportError:
+        MESSAGES.print("torch is not installed: no graph network is trained (install the extra 'nn')")
+        return None
+    return fit
 
 
 def _recording(path: Path) -> Iterator[Event]:
