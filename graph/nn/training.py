@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -203,6 +204,7 @@ def fit(
     seed: int,
     seconds: float | None = None,
     progress: Progress | None = None,
+    steps: int = STEPS,
 ) -> Learnt | None:
     """Learn from recordings at a step in micros; `seconds` end it early. None where no recording is as long as a window."""
     torch.set_num_threads(1)
@@ -214,11 +216,11 @@ def fit(
     held, examples = _held(examples)
     module = Module(hearing, step / 1e6, examples[0].day.shape[1])
     optimizer = torch.optim.AdamW([part for part in module.parameters() if part.requires_grad], lr=RATE, weight_decay=DECAY)
-    shape = torch.optim.lr_scheduler.LambdaLR(optimizer, _rate)
+    shape = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate, steps))
     size = int(np.clip(SIGNAL_ROWS // (WINDOW * len(hearing.near)), 2, 16))
     began, best, waited = time.monotonic(), np.inf, 0
     kept = module.learnt()
-    for number in range(1, STEPS + 1):
+    for number in range(1, steps + 1):
         value = loss(module, [_window(examples, rng) for _ in range(size)])
         optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
@@ -226,18 +228,18 @@ def fit(
         optimizer.step()
         shape.step()
         late = seconds is not None and time.monotonic() - began > seconds
-        if number % CHECK_EVERY == 0 or number == STEPS or late:
+        if number % CHECK_EVERY == 0 or number == steps or late:
             now = _held_loss(module, held)
             best, kept, waited = (now, module.learnt(), 0) if now < best else (best, kept, waited + 1)
             if progress is not None:
-                progress(number / STEPS, f"step {number}: {now:.3f} on what was held out")
+                progress(number / steps, f"step {number}: {now:.3f} on what was held out")
             if late or waited == PATIENCE:
                 break
     return kept
 
 
-def _rate(step: int) -> float:
-    return min(1.0, (step + 1) / WARM_UP) * max(0.02, 1 - step / STEPS)
+def _rate(steps: int, step: int) -> float:
+    return min(1.0, (step + 1) / WARM_UP) * max(0.02, 1 - step / steps)
 
 
 def _held(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from graph.detection import Model, train
+from graph.nn.training import fit
 from tests.graph.detection.plants import machine, sampled
 
 
 @pytest.fixture(scope="session")
 def numeric_model() -> Model:
     return train([sampled(seed, 400) for seed in range(4)])
+
+
+@pytest.fixture(scope="session")
+def network_model() -> Model:
+    return train([sampled(seed, 400) for seed in range(4)], network=partial(fit, steps=40))
 
 
 @pytest.fixture(scope="session")

@@ -37,10 +37,10 @@ def case(name: str, request: pytest.FixtureRequest) -> tuple[Model | None, list[
     if name == "cold":
         return None, sampled(9, 500, bias=[("sensor-c", 450, 5.0)])
     model: Model = request.getfixturevalue(f"{name}_model")
-    return model, BIASED if name == "numeric" else STUCK
+    return model, STUCK if name == "discrete" else BIASED
 
 
-CASES = pytest.mark.parametrize("name", ["numeric", "discrete", "cold"])
+CASES = pytest.mark.parametrize("name", ["numeric", "network", "discrete", "cold"])
 
 
 @CASES

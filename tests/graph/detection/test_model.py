@@ -11,14 +11,14 @@ from graph.detection import Model, ModelError, NothingToLearnError, load, save, 
 from tests.graph.detection.plants import machine, sampled, steps
 
 
-@pytest.mark.parametrize("name", ["numeric", "discrete"])
+@pytest.mark.parametrize("name", ["numeric", "network", "discrete"])
 def test_saved_and_loaded_scores_the_same(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     model: Model = request.getfixturevalue(f"{name}_model")
     save(model, tmp_path)
     again = load(tmp_path)
     assert again.digest == model.digest
     assert again.figures == model.figures
-    events = sampled(9, 50) if name == "numeric" else machine(9, 2)
+    events = machine(9, 2) if name == "discrete" else sampled(9, 50)
     assert [step.plant for step in steps(again, events)] == [step.plant for step in steps(model, events)]
 
 
