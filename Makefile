@@ -6,10 +6,10 @@ PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model soak pretrain pins clean
+.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model bench-dynamic bench-ablation soak pretrain pins clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.demo ## the virtual environment .venv with the service and the demo plant
 dev: $(VENV)/.dev $(PEERS)/.ready ## the same with what tests and checks need (torch: a few GB)
@@ -67,6 +67,12 @@ bench-stream: $(VENV)/.dev $(PEERS)/.ready ## Kafka to graph, takeover and proje
 
 bench-model: $(VENV)/.dev ## the temporal graph network beside PyG's parts, in one thread; JSON on stdout
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench temporal
+
+bench-dynamic: $(VENV)/.dev ## a frozen and the live topology side by side on plants that are rebuilt (10 minutes); JSON on stdout
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench dynamic
+
+bench-ablation: $(VENV)/.dev ## the networks with real edges, shuffled ones and none (10 minutes); JSON on stdout
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench ablation
 
 clean: ## remove the virtual environment and all caches
 	@rm -rf $(VENV) $(PEERS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,6 +17,8 @@ from typing import Any
 PARTS = ("decode", "merge", "log", "replay", "latency", "restart", "sparkplug")
 MODEL = ("temporal",)
 """The temporal graph network: `make bench-model`."""
+GRAPH = ("dynamic", "ablation")
+"""What the topology is worth; with `--quick` on next to no plants: `make bench-dynamic`, `make bench-ablation`."""
 ENGINES = ("stream", "distributed", "takeover", "projection")
 """What needs Kafka, Neo4j or Mosquitto: `make bench-stream`."""
 
@@ -38,14 +40,16 @@ def tell(row: dict[str, Any]) -> None:
 
 
 def main(names: list[str]) -> int:
-    if unknown := sorted(set(names) - {*PARTS, *MODEL, *ENGINES}):
-        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS + MODEL + ENGINES)}", file=sys.stderr)
+    quick = {"quick": True} if "--quick" in names else {}
+    names = [name for name in names if name != "--quick"]
+    if unknown := sorted(set(names) - {*PARTS, *MODEL, *GRAPH, *ENGINES}):
+        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS + MODEL + GRAPH + ENGINES)}", file=sys.stderr)
         return 2
     tell(machine())
     for name in names or PARTS:
         began = time.perf_counter()
         print(f"{name} ...", file=sys.stderr, flush=True)
-        for row in importlib.import_module(f"tests.bench.{name}").run():
+        for row in importlib.import_module(f"tests.bench.{name}").run(**(quick if name in GRAPH else {})):
             tell(row)
         print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     return 0
