@@ -21,7 +21,7 @@ from schemas.event import Micros
 Floats = NDArray[np.float64]
 
 LIKELY = 0.5
-PASSED = 0.35
+PASSED = 0.3
 """Shares of certainty at which a device counts as affected, and at which the path leads to it: a way has more than one end."""
 MOST_AHEAD = 20
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from scipy.sparse import csr_array
+from scipy.special import log_softmax
 
 from graph.faultpath.features import NAMES
 from graph.nn.activation import gelu
@@ -26,7 +28,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 SHIPPED = Path(__file__).parent / "shipped" / "origins.safetensors"
-FORMAT = "openautoglm-origins-1"
+FORMAT = "openautoglm-origins-2"
 CLIP = 8.0
 NORM_EPSILON = 1e-5
 OUTPUTS = ("origin", "already", "affected", "carrying")
@@ -60,13 +62,40 @@ class Neighbourhood:
 
 
 class OriginNetwork:
-    """`weights` by name as `pretraining.Module` holds them; `figures` say how good they were where."""
+    """Several networks that learnt the same from different draws, asked together: their mistakes differ.
+
+    `weights` by name as `pretraining.Ensemble` holds them; `figures` say how good they were where.
+    """
 
     def __init__(self, weights: Mapping[str, Floats], figures: Mapping[str, Any]) -> None:
-        self._weights = weights
         self.figures = figures
-        self.layers = sum(name.startswith("mix.") and name.endswith(".weight") for name in weights)
         self.digest = hashlib.sha256(b"".join(weights[name].tobytes() for name in sorted(weights))).hexdigest()
+        self._members = [Member(part) for part in members(weights)]
+
+    def __call__(self, table: NDArray[Any], neighbourhood: Neighbourhood) -> Floats:
+        """(n, features) -> (n, OUTPUTS): logits; the origin's are logs of shares that sum to 1, averaged over the members."""
+        logits = [member(table, neighbourhood) for member in self._members]
+        for found in logits:
+            found[:, 0] = log_softmax(found[:, 0])
+        mean: Floats = np.mean(logits, axis=0)
+        return mean
+
+
+def members(weights: Mapping[str, Floats]) -> list[dict[str, Floats]]:
+    """The weights of each member, by the number that their names begin with."""
+    found: defaultdict[str, dict[str, Floats]] = defaultdict(dict)
+    for name, part in weights.items():
+        number, _, rest = name.partition(".")
+        found[number][rest] = part
+    return [found[number] for number in sorted(found)]
+
+
+class Member:
+    """One network."""
+
+    def __init__(self, weights: Mapping[str, Floats]) -> None:
+        self._weights = weights
+        self.layers = sum(name.startswith("mix.") and name.endswith(".weight") for name in weights)
 
     def __call__(self, table: NDArray[Any], neighbourhood: Neighbourhood) -> Floats:
         """(n, features) -> (n, 4): logits of OUTPUTS; those of an origin are for a softmax over all devices."""
@@ -113,7 +142,8 @@ def load(path: Path) -> OriginNetwork:
         raise WeightsError(f"{path}: its header is no JSON: {error}") from error
     if names != list(NAMES):
         raise WeightsError(f"{path}: made for other features than those of this version")
-    if {name: part.shape for name, part in weights.items()} != _shapes(weights):
+    whole = [{name: part.shape for name, part in member.items()} == _shapes(member) for member in members(weights)]
+    if not whole or not all(whole):
         raise WeightsError(f"{path}: parts of the network are missing or do not fit each other")
     for name, part in weights.items():
         if not np.isfinite(part).all():

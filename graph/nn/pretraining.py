@@ -106,6 +106,15 @@ class Module(nn.Module):
         return found
 
 
+class Ensemble(nn.ModuleList):
+    """Members that learnt from different draws: mean logs of shares for the origin, mean logits for the rest."""
+
+    def forward(self, tables: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        logits = torch.stack([member(tables, source, target) for member in self])
+        origin = logits[..., 0].log_softmax(-1)
+        return torch.cat([origin[..., None], logits[..., 1:]], dim=-1).mean(0)
+
+
 def loss(logits: Tensor, marks: Tensor) -> Tensor:
     """Of some faults of one plant."""
     likely = logits[..., 0].log_softmax(1)
@@ -146,13 +155,13 @@ def train(batches: Sequence[Batch], held: Sequence[Batch], *, steps: int, seed: 
 
 
 @torch.no_grad()
-def held_loss(module: Module, held: Sequence[Batch]) -> float:
+def held_loss(module: nn.Module, held: Sequence[Batch]) -> float:
     module.eval()
     return float(np.mean([loss(module(batch.tables, batch.source, batch.target), batch.marks).item() for batch in held]))
 
 
 @torch.no_grad()
-def figures(module: Module, held: Sequence[Batch]) -> dict[str, dict[str, float]]:
+def figures(module: nn.Module, held: Sequence[Batch]) -> dict[str, dict[str, float]]:
     """By family: mean reciprocal rank of the origin as early as the kit looks, F1 of the affected that send data, at the end;
 
     and how much surer or less sure the network is of its first choice than it is right (expected calibration error, ten bins).
@@ -245,18 +254,24 @@ def split(found: Iterable[Example]) -> tuple[list[Batch], list[Batch], list[Batc
     return parts
 
 
-def write(module: Module, path: Path, known: dict[str, object]) -> None:
+def write(module: Ensemble, path: Path, known: dict[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: part.contiguous() for name, part in module.state_dict().items()}
     header = {"format": FORMAT, "features": json.dumps(NAMES), "figures": json.dumps(known, sort_keys=True)}
     save_file(weights, path, metadata=header)
 
 
+def facts(plants: int, seed: int, module: Ensemble, last: Sequence[Batch]) -> dict[str, object]:
+    """What the file of weights says of itself."""
+    return {"plants": plants, "seed": seed, "members": len(module), "heldOut": figures(module, last)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plants", type=int, default=600, help="plants to rehearse on")
+    parser.add_argument("--plants", type=int, default=660, help="plants to rehearse on")
     parser.add_argument("--steps", type=int, default=12_000, help="steps of the optimiser")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--members", type=int, default=2, help="networks that are asked together")
     parser.add_argument("--jobs", type=int, default=2, help="processes that rehearse")
     parser.add_argument("--folder", type=Path, default=Path("build/rehearsals"), help="where examples are kept")
     parser.add_argument("--out", type=Path, default=SHIPPED)
@@ -264,9 +279,9 @@ def main() -> None:
     torch.set_num_threads(1)
     learnt, held, last = split(rehearsed(drawn(options.plants), options.folder, options.jobs))
     say(f"{len(learnt)} plants with {sum(len(batch.kinds) for batch in learnt)} looks at faults to learn from")
-    module = train(learnt, held, steps=options.steps, seed=options.seed)
-    known: dict[str, object] = {"plants": options.plants, "seed": options.seed, "heldOut": figures(module, last)}
-    write(module, options.out, known)
+    members = [train(learnt, held, steps=options.steps, seed=options.seed + number) for number in range(options.members)]
+    module = Ensemble(members)
+    write(module, options.out, known := facts(options.plants, options.seed, module, last))
     say(json.dumps(known, indent=1))
 
 

@@ -35,7 +35,7 @@ WINDOW, BURN = 14, 4
 """Rows of a window, and its first ones that only fill memories and rings."""
 SIGNAL_ROWS = 12_000
 """Of a batch, about."""
-STEPS, CHECK_EVERY, PATIENCE = 400, 40, 4
+STEPS, CHECK_EVERY, PATIENCE = 280, 40, 4
 RATE, DECAY, WARM_UP = 6e-3, 1e-2, 40
 HELD_SHARE = 5
 """One recording in so many tells when to stop."""

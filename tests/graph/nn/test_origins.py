@@ -15,7 +15,7 @@ from graph.faultpath.features import NAMES
 from graph.faultpath.influence import Influence
 from graph.nn.finder import GraphFinder
 from graph.nn.origins import FORMAT, SHIPPED, Neighbourhood, OriginNetwork, WeightsError, load, shipped
-from graph.nn.pretraining import Module, write
+from graph.nn.pretraining import Ensemble, Module, write
 from schemas.device import DeviceId
 from tests.graph.faultpath.plants import graph, restless, shown
 
@@ -34,7 +34,11 @@ def module(seed: int) -> Module:
     return made
 
 
-def parts(made: Module) -> dict[str, NDArray[np.float32]]:
+def together(*seeds: int) -> Ensemble:
+    return Ensemble([module(seed) for seed in seeds])
+
+
+def parts(made: Ensemble) -> dict[str, NDArray[np.float32]]:
     return {name: part.numpy().copy() for name, part in made.state_dict().items()}
 
 
@@ -42,7 +46,7 @@ def parts(made: Module) -> dict[str, NDArray[np.float32]]:
 @pytest.mark.parametrize("pairs", [PAIRS, PAIRS[:, :1], PAIRS[:, :0]], ids=["some", "one", "none"])
 @torch.no_grad()
 def test_numpy_says_what_torch_says(seed: int, pairs: NDArray[np.int64]) -> None:
-    made, around = module(seed), Neighbourhood(COUNT, pairs)
+    made, around = together(seed, seed + 10), Neighbourhood(COUNT, pairs)
     table = np.random.default_rng(seed).normal(0, 3, (COUNT, len(NAMES))).astype(np.float32)
     ends = np.concatenate([pairs, pairs[::-1]], axis=1)
     source, target = np.unique(ends, axis=1) if ends.size else ends
@@ -60,12 +64,11 @@ def test_neighbours_are_heard_both_ways_and_each_once() -> None:
 
 
 def test_a_written_file_is_read_again(tmp_path: Path) -> None:
-    made = module(1)
+    made = together(1, 3)
     write(made, tmp_path / "deep" / "one.safetensors", {"seed": 1, "heldOut": {"water": {"mrr": 0.5}}})
     found = load(tmp_path / "deep" / "one.safetensors")
     assert found.figures == {"seed": 1, "heldOut": {"water": {"mrr": 0.5}}}
-    assert found.layers == 3
-    assert found.digest == OriginNetwork(parts(made), {}).digest != OriginNetwork(parts(module(2)), {}).digest
+    assert found.digest == OriginNetwork(parts(made), {}).digest != OriginNetwork(parts(together(1, 2)), {}).digest
 
 
 # --- Files that do not fit ----------------------------------------------------------------------------------------------------
@@ -74,7 +77,7 @@ HEADER = {"format": FORMAT, "features": json.dumps(NAMES), "figures": "{}"}
 
 
 def refused(path: Path, header: dict[str, str], weights: dict[str, NDArray[np.float32]] | None = None) -> str:
-    save_file(parts(module(0)) if weights is None else weights, path, metadata=header)
+    save_file(parts(together(0)) if weights is None else weights, path, metadata=header)
     with pytest.raises(WeightsError) as caught:
         load(path)
     assert str(path) in str(caught.value)
@@ -91,14 +94,14 @@ def test_files_of_other_formats_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_none_are_refused(tmp_path: Path, value: float) -> None:
-    weights = parts(module(0))
-    weights["mix.1.weight"][3, 4] = value
-    assert "mix.1.weight holds something that is no finite number" in refused(tmp_path / "nan.safetensors", HEADER, weights)
+    weights = parts(together(0))
+    weights["0.mix.1.weight"][3, 4] = value
+    assert "0.mix.1.weight holds something that is no finite number" in refused(tmp_path / "nan.safetensors", HEADER, weights)
 
 
-@pytest.mark.parametrize("name", ["mean", "read.bias", "mix.1.weight", "norm.2.weight", "write.bias"])
+@pytest.mark.parametrize("name", ["0.mean", "1.read.bias", "0.mix.1.weight", "1.norm.2.weight", "0.write.bias"])
 def test_parts_that_are_missing_or_do_not_fit_are_refused(tmp_path: Path, name: str) -> None:
-    weights = parts(module(0))
+    weights = parts(together(0, 1))
     cut = weights | {name: weights[name][:-1].copy()}
     less = {other: part for other, part in weights.items() if other != name}
     for wrong in (cut, less):
@@ -125,7 +128,7 @@ def test_probabilities_sum_to_one_over_devices_that_are_there() -> None:
     influence = Influence(graph("abcd", [("a", "b"), ("b", "c")]), tuple(map(DeviceId, ("a", "c", "ghost"))))
     sensing = restless(("a", "value"), ("c", "value"), ("ghost", "value"))
     clues, _ = shown(sensing, {"a": 8.0, "ghost": 20.0})
-    for network in (shipped(), OriginNetwork(parts(module(3)), {})):
+    for network in (shipped(), OriginNetwork(parts(together(3)), {})):
         verdict = GraphFinder(network).judge(influence, clues, sensing)
         assert verdict is not None
         assert verdict.origin.sum() == pytest.approx(1)

@@ -15,7 +15,19 @@ import torch
 from graph.faultpath.features import NAMES
 from graph.nn.cases import LOOKED_AT, Example, example, keep, kept
 from graph.nn.origins import Neighbourhood, OriginNetwork, load
-from graph.nn.pretraining import Batch, Module, calibration_error, drawn, figures, loss, rehearsed, split, train, write
+from graph.nn.pretraining import (
+    Batch,
+    Ensemble,
+    Module,
+    calibration_error,
+    drawn,
+    figures,
+    loss,
+    rehearsed,
+    split,
+    train,
+    write,
+)
 from graph.rehearsal import FAMILIES, rehearse
 
 SEEDS = {"water": (0, 2), "grid": (0, 2), "process": (0, 2)}
@@ -156,7 +168,7 @@ def test_a_few_steps_teach_something_and_are_written_with_their_figures(tmp_path
         assert family["faults"] > 0
         assert all(0 <= family[name] <= 1 for name in ("mrr", "hit1", "affectedF1", "calibrationError"))
         assert family["mrr"] >= family["hit1"]
-    write(module, tmp_path / "new.safetensors", {"heldOut": known})
+    write(Ensemble([module]), tmp_path / "new.safetensors", {"heldOut": known})
     assert load(tmp_path / "new.safetensors").figures == json.loads(json.dumps({"heldOut": known}))
 
 
@@ -167,7 +179,7 @@ def test_the_network_in_service_reads_real_tables_as_the_one_that_learnt() -> No
         found = made(family, 0)
         batch = Batch.of(found)
         tables = batch.tables.reshape(-1, len(NAMES))
-        module = Module(tables.mean(0), tables.std(0) + 1e-3).eval()
+        module = Ensemble([Module(tables.mean(0), tables.std(0) + 1e-3)]).eval()
         network = OriginNetwork({name: part.numpy() for name, part in module.state_dict().items()}, {})
         around = Neighbourhood(found.count, found.pairs)
         expected = module(batch.tables, batch.source, batch.target).numpy()
