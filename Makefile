@@ -68,7 +68,7 @@ bench-stream: $(VENV)/.dev $(PEERS)/.ready ## Kafka to graph, takeover and proje
 bench-model: $(VENV)/.dev ## the temporal graph network beside PyG's parts, in one thread; JSON on stdout
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench temporal
 
-bench-dynamic: $(VENV)/.dev ## a frozen and the live topology side by side on plants that are rebuilt (10 minutes); JSON on stdout
+bench-dynamic: $(VENV)/.dev ## a frozen and the live topology side by side on rebuilt plants (15 minutes); JSON on stdout
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench dynamic
 
 bench-ablation: $(VENV)/.dev ## the networks with real edges, shuffled ones and none (10 minutes); JSON on stdout

@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 
 FIRST_SEED = 200_000
 GRAPHS = ("real", "shuffled", "none")
-EACH = 4
+EACH = 12
 """Plants of each family for the origins, and"""
 FITTED = {"water": 2, "grid": 2, "process": 1}
 """for the predictor."""
