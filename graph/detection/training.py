@@ -42,6 +42,8 @@ DIFFER = 2.0
 """Recordings differ when, left out, they look so much stranger to a model of the others than to one of their own."""
 LEAST_SETTLE_ROWS, MOST_SETTLE_ROWS = 100, 2000
 LEAST_PLANT_NATS = 1.0
+LEAST_NETWORK_ROWS = 2000
+"""Of less history a network with ten thousand weights learns the noise."""
 
 
 class NothingToLearnError(Exception):
@@ -127,6 +129,8 @@ def with_network(
     """
     layout = model.layout
     parts = _parts(recordings, layout, Counter())
+    if sum(map(len, parts)) < LEAST_NETWORK_ROWS:
+        return model
     folds = folds_for(parts, len(layout.sampled), hasty=False)
     blocks = split(parts, folds)
     hearing = Hearing.live(topology, layout.sampled)

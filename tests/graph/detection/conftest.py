@@ -18,7 +18,7 @@ def numeric_model() -> Model:
 
 @pytest.fixture(scope="session")
 def network_model() -> Model:
-    return train([sampled(seed, 400) for seed in range(4)], network=partial(fit, steps=40))
+    return train([sampled(seed, 420) for seed in range(5)], network=partial(fit, steps=40))
 
 
 @pytest.fixture(scope="session")

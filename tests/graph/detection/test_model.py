@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from graph.detection import Model, ModelError, NothingToLearnError, load, save, train
+from graph.nn.training import fit
 from tests.graph.detection.plants import machine, sampled, steps
 
 
@@ -20,6 +22,13 @@ def test_saved_and_loaded_scores_the_same(name: str, request: pytest.FixtureRequ
     assert again.figures == model.figures
     events = machine(9, 2) if name == "discrete" else sampled(9, 50)
     assert [step.plant for step in steps(again, events)] == [step.plant for step in steps(model, events)]
+
+
+def test_a_network_needs_history(network_model: Model) -> None:
+    assert network_model.name == "temporal-graph-network"
+    short = train([sampled(1, 150)], network=partial(fit, steps=2))
+    assert short.predictor is None
+    assert short.name == "conditional-survival"
 
 
 def test_equal_training_gives_equal_digests() -> None:
