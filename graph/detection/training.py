@@ -88,10 +88,11 @@ def train(
     for number, events in enumerate(recordings, 1):
         taken.append(Recording.of(events, topology))
         say(0.5 * (1 - 1 / (1 + number)), f"read {number} recordings")
-    model = learn(taken, topology, seed=seed, hasty=budget is not None and time.monotonic() - began > budget / 3, progress=say)
+    hasty = budget is not None and time.monotonic() - began > budget / 3
+    model = learn(taken, topology, seed=seed, hasty=hasty, progress=say)
     if network is not None and model.numeric is not None:
         left = None if budget is None else max(budget - (time.monotonic() - began), 1.0)
-        model = with_network(model, taken, topology, network, seconds=left, progress=say)
+        model = with_network(model, taken, topology, network, hasty=hasty, seconds=left, progress=say)
     say(1.0, "trained")
     figures = msgspec.structs.replace(model.figures, seconds=round(time.monotonic() - began, 3))
     return msgspec.structs.replace(model, figures=figures)
@@ -120,6 +121,7 @@ def with_network(
     topology: Topology,
     fit_network: Fit,
     *,
+    hasty: bool = False,
     seconds: float | None = None,
     progress: Progress,
 ) -> Model:
@@ -131,10 +133,10 @@ def with_network(
     parts = _parts(recordings, layout, Counter())
     if sum(map(len, parts)) < LEAST_NETWORK_ROWS:
         return model
-    folds = folds_for(parts, len(layout.sampled), hasty=False)
+    folds = folds_for(parts, len(layout.sampled), hasty=hasty)
     blocks = split(parts, folds)
     hearing = Hearing.live(topology, layout.sampled)
-    shares = iter(((0.5, 0.65), (0.65, 0.8), (0.8, 0.98)))
+    shares = iter(((0.75, 0.82), (0.82, 0.89), (0.89, 0.98)))
 
     def fitted(some: Sequence[Rows]) -> tuple[Learnt | None, Scale, Linear]:
         scale, (begin, end) = Scale.learn(some), next(shares)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.detection.discrete import by_device
 from graph.detection.evidence import Sensing
 from graph.faultpath.clues import Clues
 from graph.faultpath.influence import Influence
@@ -151,16 +152,9 @@ def features(influence: Influence, network: Network, clues: Clues, evidence: Evi
     return found
 
 
-def by_place(values: Floats, place: Ints, count: int) -> Floats:
-    """The largest of each device's values, 0 where it has none (values at least 0)."""
-    found = np.zeros(count)
-    np.maximum.at(found, place, values)
-    return found
-
-
 def _own(influence: Influence, network: Network, clues: Clues, evidence: Evidence) -> list[Floats]:
     count, place = network.count, evidence.place
-    size = by_place(np.abs(evidence.departure), place, count)
+    size = by_device(np.abs(evidence.departure), place, count)
     tail, residual, score = (_spread(influence, clues, part) for part in (clues.tail, clues.conditional, clues.score))
     rough = np.zeros(count)
     rough[place] = evidence.rough
@@ -171,8 +165,8 @@ def _own(influence: Influence, network: Network, clues: Clues, evidence: Evidenc
         sensed,
         logs[0],
         _unit(logs[0]),
-        _unit(by_place(np.abs(evidence.early), place, count)),
-        _unit(by_place(np.abs(evidence.late), place, count)),
+        _unit(by_device(np.abs(evidence.early), place, count)),
+        _unit(by_device(np.abs(evidence.late), place, count)),
         logs[1],
         _unit(logs[1]),
         logs[2],

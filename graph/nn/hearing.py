@@ -10,8 +10,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from graph.topology import Topology
 from schemas.device import Edge, Relation
@@ -19,10 +17,10 @@ from schemas.device import Edge, Relation
 NEAR = 8
 """Signals that one hears at most."""
 MOST_HOPS = 12
-FLOWS = frozenset({Relation.FEEDS, Relation.POWERS, Relation.AFFECTS, Relation.DEPENDS_ON})
+INFLUENCES = frozenset({Relation.FEEDS, Relation.POWERS, Relation.AFFECTS, Relation.DEPENDS_ON})
+"""Edges along which signals are near one another, whichever way they were drawn."""
 
 Lists = tuple[tuple[int, ...], ...]
-Ints = NDArray[np.int64]
 
 
 class Hearing(msgspec.Struct, frozen=True):
@@ -37,7 +35,7 @@ class Hearing(msgspec.Struct, frozen=True):
         joined: defaultdict[str, set[str]] = defaultdict(set)
         controls: defaultdict[str, set[str]] = defaultdict(set)
         for edge in edges:
-            if edge.relation in FLOWS:
+            if edge.relation in INFLUENCES:
                 joined[edge.source].add(edge.target)
                 joined[edge.target].add(edge.source)
             elif edge.relation is Relation.CONTROLS:

@@ -73,7 +73,7 @@ def _number(name: str) -> int:
 
 
 class Predictor:
-    """Of one site. Scores before it hears nothing of what it scores: see above."""
+    """Of one site; steps come in the order of time. Missing signals, and all in the first SETTLING steps, have no residual."""
 
     def __init__(self, learnt: Learnt, hearing: Hearing) -> None:
         self._learnt = learnt

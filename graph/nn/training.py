@@ -42,7 +42,7 @@ HELD_SHARE = 5
 
 
 @dataclass(frozen=True)
-class Example:
+class Passage:
     """A recording as tensors: values (r, n), time of day (r, t), linear expectations (2, r, n), which are at hand (r, n)."""
 
     values: Tensor
@@ -51,7 +51,7 @@ class Example:
     known: Tensor
 
     @classmethod
-    def of(cls, rows: Rows, scale: Scale, linear: Linear) -> Example:
+    def of(cls, rows: Rows, scale: Scale, linear: Linear) -> Passage:
         now, past, day = scale.features(rows)
         residuals = linear.many(np.concatenate([now, past, day], axis=1))
         expected = np.stack([now - residuals[:, 0], now - residuals[:, 2]])
@@ -60,8 +60,8 @@ class Example:
         )
         return cls(values, days, line, torch.tensor(~np.isnan(rows.values)))
 
-    def part(self, begin: int, end: int) -> Example:
-        return Example(self.values[begin:end], self.day[begin:end], self.linear[:, begin:end], self.known[begin:end])
+    def part(self, begin: int, end: int) -> Passage:
+        return Passage(self.values[begin:end], self.day[begin:end], self.linear[:, begin:end], self.known[begin:end])
 
     def __len__(self) -> int:
         return len(self.values)
@@ -183,7 +183,7 @@ def _head(inputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, first), nn.GELU(), nn.Linear(first, second), nn.GELU(), last)
 
 
-def loss(module: Module, examples: Sequence[Example]) -> Tensor:
+def loss(module: Module, examples: Sequence[Passage]) -> Tensor:
     """Mean of what known values cost, over rows after the first BURN of equally long examples."""
     values, day = (torch.stack([getattr(one, name) for one in examples]) for name in ("values", "day"))
     known = torch.stack([one.known for one in examples])[:, BURN:]
@@ -210,7 +210,7 @@ def fit(
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    examples = [Example.of(part, scale, linear) for part in parts if len(part) > WINDOW]
+    examples = [Passage.of(part, scale, linear) for part in parts if len(part) > WINDOW]
     if not examples:
         return None
     held, examples = _held(examples)
@@ -242,7 +242,7 @@ def _rate(steps: int, step: int) -> float:
     return min(1.0, (step + 1) / WARM_UP) * max(0.02, 1 - step / steps)
 
 
-def _held(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+def _held(examples: Sequence[Passage]) -> tuple[list[Passage], list[Passage]]:
     """What tells when to stop, and what is learnt from: recordings, or the last part of a single one."""
     if len(examples) > 1:
         count = max(1, len(examples) // HELD_SHARE)
@@ -251,12 +251,12 @@ def _held(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
     return [examples[0].part(min(cut, len(examples[0]) - WINDOW), len(examples[0]))], [examples[0].part(0, cut)]
 
 
-def _window(examples: Sequence[Example], rng: np.random.Generator) -> Example:
+def _window(examples: Sequence[Passage], rng: np.random.Generator) -> Passage:
     chosen = examples[int(rng.integers(len(examples)))]
     begin = int(rng.integers(len(chosen) - WINDOW + 1))
     return chosen.part(begin, begin + WINDOW)
 
 
 @torch.no_grad()
-def _held_loss(module: Module, held: Sequence[Example]) -> float:
+def _held_loss(module: Module, held: Sequence[Passage]) -> float:
     return float(np.mean([loss(module, [one.part(0, 1000)]).item() for one in held]))

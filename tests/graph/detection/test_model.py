@@ -60,3 +60,12 @@ def test_training_tells_how_far_it_is_and_honours_a_budget() -> None:
     assert model.numeric is not None
     with pytest.raises(NothingToLearnError):
         train([[]])
+
+
+def test_the_bar_never_goes_back_while_networks_are_fitted() -> None:
+    told: list[float] = []
+    parts = [sampled(seed, 420) for seed in range(5)]
+    model = train(parts, network=partial(fit, steps=2), progress=lambda share, _text: told.append(share))
+    assert model.predictor is not None
+    assert told == sorted(told)
+    assert sum(0.75 < share < 1 for share in told) >= 3

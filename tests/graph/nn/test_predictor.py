@@ -10,7 +10,7 @@ from graph.detection.conditional import Rows, Scale
 from graph.detection.conditional import fit as fit_linear
 from graph.nn.hearing import Hearing
 from graph.nn.predictor import SETTLING, Learnt, Predictor
-from graph.nn.training import Example, Module, Progress, fit, loss
+from graph.nn.training import Module, Passage, Progress, fit, loss
 
 STEP = 300_000_000
 COUNT, ROWS = 4, 60
@@ -92,7 +92,7 @@ def test_training_lowers_the_cost_and_is_reproducible() -> None:
     assert other is not None
     for name, array in one.arrays().items():
         np.testing.assert_array_equal(array, other.arrays()[name], err_msg=name)
-    unseen = Example.of(rows(9, 200), scale, linear)
+    unseen = Passage.of(rows(9, 200), scale, linear)
     with torch.no_grad():
         fresh = loss(Module(HEARING, STEP / 1e6, unseen.day.shape[1]), [unseen]).item()
     assert told[-1] < told[0] < fresh
