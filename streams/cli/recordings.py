@@ -58,7 +58,7 @@ def _network() -> Fit | None:
     try:
         from graph.nn.training import fit  # noqa: PLC0415 - torch takes seconds to load, and a gateway has none
     except ImportError:
-        MESSAGES.print("torch is not installed: no graph network is trained (install the extra 'nn')")
+        MESSAGES.print("torch is not installed: no graph network is trained (install the extra 'nn'; in a clone: make dev)")
         return None
     return fit
 
