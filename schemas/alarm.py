@@ -33,6 +33,10 @@ class AlarmState(StrEnum):
     OUT_OF_SERVICE = "out-of-service"
 
 
+HIDDEN = (AlarmState.NORMAL, AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE)
+"""States that ask for nobody."""
+
+
 class Verb(StrEnum):
     """What moves an alarm. The first three are the plant's, `EXPIRE` is the clock's, the others are people's (or a rule's)."""
 
@@ -61,7 +65,8 @@ class Shelf(Finding, frozen=True, kw_only=True):
 class Alarm(Finding, frozen=True, kw_only=True):
     """A condition at a device. `alert` is the newest transition of its newest occurrence.
 
-    `latched`: it stays after its condition has gone, until it is reset. `occurrences` counts how often it was raised.
+    `latched`: it stays after its condition has gone, until it is reset. `acknowledged_by` says who last acknowledged this
+    occurrence. `suppressed`: who or which `rule:NAME` did, and why. `occurrences` counts how often it was raised.
     `recent`: when it was last raised, newest last, as far as chattering looks back. `version` grows with each transition.
     """
 
@@ -72,6 +77,7 @@ class Alarm(Finding, frozen=True, kw_only=True):
     state: AlarmState
     active: bool
     acknowledged: bool
+    acknowledged_by: str | None = None
     latched: bool = False
     shelf: Shelf | None = None
     suppressed: str | None = None
@@ -86,8 +92,7 @@ class Alarm(Finding, frozen=True, kw_only=True):
     @property
     def annunciated(self) -> bool:
         """Whether it asks for an operator: it stands or waits, nothing hides it, and no parent stands for it."""
-        hidden = (AlarmState.NORMAL, AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE)
-        return self.state not in hidden and self.alert.suppressed_by is None
+        return self.state not in HIDDEN and self.alert.suppressed_by is None
 
 
 class Transition(Finding, frozen=True, kw_only=True):
