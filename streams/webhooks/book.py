@@ -33,6 +33,9 @@ class Created(NamedTuple):
     webhook: Webhook
     secret: str
 
+    def __repr__(self) -> str:
+        return f"Created({self.webhook.id})"
+
 
 class Serving(NamedTuple):
     worker: Worker

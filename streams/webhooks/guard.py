@@ -12,7 +12,7 @@ from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, Self
+from typing import Any
 
 import httpcore
 
@@ -120,14 +120,10 @@ def _lookup(host: str, port: int) -> Sequence[Any]:
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to checked addresses. TLS above it still goes by the host's name, since httpcore takes that from the URL."""
 
-    def __init__(self, resolve: Resolve, allowed: Allowed) -> None:
+    def __init__(self, resolve: Resolve, allowed: Allowed, network: httpcore.AsyncNetworkBackend | None = None) -> None:
         self._resolve = resolve
         self._allowed = allowed
-        self._network = httpcore.AnyIOBackend()
-
-    @classmethod
-    def of(cls, allowed: Iterable[str]) -> Self:
-        return cls(SystemResolver(), Allowed(allowed))
+        self._network = network or httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
