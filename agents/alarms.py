@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 import numpy as np
 
+from agents.alarmrules import AlarmRule, AlarmRules
+from agents.delays import Delays, Key, Waiting
 from agents.identity import derived
 from agents.severity import at_least, graded, worse
 from agents.standing import ANOMALY, CONTROL, DISCONNECTED, FAULT, Standing, fault_explanation, likeliest, members
@@ -25,16 +27,14 @@ from schemas.finding import Alert, AlertState, Explanation
 LEAST = 1e-12
 """No threshold counts as less, so that a multiple of it is finite."""
 
-Key = tuple[DeviceId, str]
-"""Device and condition."""
-
 
 class AlarmSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Delays in micros of event time.
 
     An anomalous device of an open fault raises its alarm at once; any other must stay anomalous for `on_delay`. An alarm
     clears after `off_steps` quiet steps, not before `off_delay`. `strange` is in multiples of the device's threshold, `spread`
-    in affected devices: where medium, high and critical begin. A severity only grows while its alarm stands.
+    in affected devices: where medium, high and critical begin. A severity only grows while its alarm stands. An alarm rule may
+    have other delays, and then also some for what the control system says, which has none here.
     """
 
     on_delay: int = 10_000_000
@@ -54,19 +54,22 @@ class _State(msgspec.Struct):
     newest: list[tuple[DeviceId, str, Stamp]] = []
     pending: dict[DeviceId, Micros] = {}
     faults: dict[str, FaultState] = {}
+    waiting: list[tuple[DeviceId, str, Waiting]] = []
 
 
 class Alarms:
     """One per site; not for use by several threads at once."""
 
-    def __init__(self, site: str, settings: AlarmSettings | None = None) -> None:
+    def __init__(self, site: str, settings: AlarmSettings | None = None, rules: AlarmRules | None = None) -> None:
         self.site = site
         self.settings = settings or AlarmSettings()
+        self.rules = rules or AlarmRules()
         self._anomalies: dict[DeviceId, Standing] = {}
         self._parents: dict[str, Standing] = {}
         self._control: dict[Key, Standing] = {}
         self._newest: dict[Key, Stamp] = {}
         self._pending: dict[DeviceId, Micros] = {}
+        self._delays = Delays()
         self._faults: dict[str, FaultState] = {}
         self._closed: dict[str, FaultState] = {}
         self._fault_of: dict[DeviceId, str] = {}
@@ -86,12 +89,18 @@ class Alarms:
     # --- Findings of the detector -----------------------------------------------------------------------------------------
 
     def update(self, step: Step, faults: Sequence[FaultState], topology: Topology) -> list[Alert]:
-        """The transitions of one step: those of parents, then of what hangs under them, then of devices."""
+        """The transitions of one step: those of parents, then of what hangs under them, then of devices.
+
+        Delays that have ended meanwhile come first, but what opens then is hung under its fault at once.
+        """
         self._closed = {}
-        told = [alert for fault in faults if (alert := self._follow_fault(fault, step, topology)) is not None]
+        over = self._delays.over(step.at)
+        told = [self._close_control(key, waited.due) for key, waited in over if not waited.opens]
+        told += [alert for fault in faults if (alert := self._follow_fault(fault, step, topology)) is not None]
         if faults:
             self._fault_of = _owners(self._faults.values())
             told += self._assign(step, topology)
+        told += [self._open_control(key, waited) for key, waited in over if waited.opens]
         told += self._follow_devices(step, topology)
         return told
 
@@ -194,9 +203,8 @@ class Alarms:
             alert = self._hot(device, step, place=place, topology=topology)
             if alert is not None:
                 yield alert
-        cool = [device for device in self._anomalies if device not in hot]
-        for device in cool:
-            if self._is_over(self._anomalies[device], step.at):
+        for device in [device for device in self._anomalies if device not in hot]:
+            if self._is_over(device, step, topology):
                 held = self._places(step).get(device)
                 score = 0.0 if held is None else float(step.score[held])
                 yield self._anomalies.pop(device).clear(step.at, score=score, explanation=step.explain(device))
@@ -207,18 +215,16 @@ class Alarms:
         standing = self._anomalies.get(device)
         if standing is None:
             owner = self._owner(device, step, topology)
+            delay = _micros(self.rules.rule_for(device, ANOMALY, topology).on_delay, self.settings.on_delay)
+            if owner is None and step.at - self._pending[device] < delay:
+                return None  # A blip outside of any fault opens nothing.
             return self._open_anomaly(device, step, score=score, severity=severity, owner=owner)
         standing.quiet_since, standing.quiet_steps = None, 0
         if at_least(standing.severity, severity):
             return None
         return standing.change(step.at, severity=severity, score=score, explanation=step.explain(device))
 
-    def _open_anomaly(
-        self, device: DeviceId, step: Step, *, score: float, severity: Severity, owner: str | None
-    ) -> Alert | None:
-        """A blip outside of any fault opens nothing."""
-        if owner is None and step.at - self._pending[device] < self.settings.on_delay:
-            return None
+    def _open_anomaly(self, device: DeviceId, step: Step, *, score: float, severity: Severity, owner: str | None) -> Alert:
         del self._pending[device]
         alert = Alert(
             alert_id=derived("alarm", self.site, device, ANOMALY, step.at),
@@ -235,53 +241,83 @@ class Alarms:
         self._anomalies[device] = Standing(alert)
         return alert
 
-    def _is_over(self, standing: Standing, at: Micros) -> bool:
+    def _is_over(self, device: DeviceId, step: Step, topology: Topology) -> bool:
         """Count a quiet step; a device that the step does not name is quiet too, so that no alarm stays for ever."""
+        rule, standing = self.rules.rule_for(device, ANOMALY, topology), self._anomalies[device]
+        place = self._places(step).get(device)
+        if place is not None and step.score[place] > step.threshold[place] * (1.0 - rule.deadband):
+            standing.quiet_since, standing.quiet_steps = None, 0
+            return False
         if standing.quiet_since is None:
-            standing.quiet_since = at
+            standing.quiet_since = step.at
         standing.quiet_steps += 1
-        return standing.quiet_steps >= self.settings.off_steps and at - standing.quiet_since >= self.settings.off_delay
+        delay = _micros(rule.off_delay, self.settings.off_delay)
+        return standing.quiet_steps >= self.settings.off_steps and step.at - standing.quiet_since >= delay
 
     # --- The control system's own alarms ----------------------------------------------------------------------------------
 
-    def control(self, event: Event) -> list[Alert]:
-        """The transition that an event makes, if any; a late or repeated event makes none."""
+    def control(self, event: Event, topology: Topology | None = None) -> list[Alert]:
+        """The transitions that an event makes: of delays that have ended by then, and its own unless it is late or repeated.
+
+        Only with the graph do rules about types and zones hold.
+        """
         match event.body:
-            case ControlAlarm() as body:
-                key = (body.device_id, CONTROL + body.alarm)
-                return self._state(key, event.stamp, active=body.active, severity=body.severity)
-            case Disconnected() as body:
-                return self._state(
-                    (body.device_id, DISCONNECTED), event.stamp, active=True, severity=self.settings.disconnected
-                )
-            case Connected() as body:
-                return self._state(
-                    (body.device_id, DISCONNECTED), event.stamp, active=False, severity=self.settings.disconnected
-                )
+            case ControlAlarm(device_id=device, alarm=name, active=active, severity=severity):
+                key = (device, CONTROL + name)
+            case Disconnected(device_id=device) | Connected(device_id=device):
+                key, severity = (device, DISCONNECTED), self.settings.disconnected
+                active = isinstance(event.body, Disconnected)
+            case _:
+                return []
+        told = self._elapse(event.stamp.at)
+        held = self._newest.get(key)
+        if held is None or event.stamp > held:
+            self._newest[key] = event.stamp
+            rule = self.rules.rule_for(*key, topology)
+            told += self._come(key, event.stamp, severity, rule) if active else self._go(key, event.stamp, rule)
+        return told
+
+    def _elapse(self, at: Micros) -> list[Alert]:
+        """What the delays that are over by now have let open or clear, as of when they were over."""
+        return [
+            self._open_control(key, waited) if waited.opens else self._close_control(key, waited.due)
+            for key, waited in self._delays.over(at)
+        ]
+
+    def _come(self, key: Key, stamp: Stamp, severity: Severity, rule: AlarmRule) -> list[Alert]:
+        """Back within its off-delay it has never been away."""
+        waited, standing = self._delays.stop(key), self._control.get(key)
+        if standing is not None:
+            return [] if standing.severity == severity else [standing.change(stamp.at, severity=severity)]
+        if waited is None:
+            waited = Waiting(Micros(stamp.at + _micros(rule.on_delay, 0)), stamp, severity, opens=True)
+        waited = msgspec.structs.replace(waited, severity=severity)
+        if waited.due <= stamp.at:
+            return [self._open_control(key, waited)]
+        self._delays.begin(key, waited)
         return []
 
-    def _state(self, key: Key, stamp: Stamp, *, active: bool, severity: Severity) -> list[Alert]:
-        held = self._newest.get(key)
-        if held is not None and stamp <= held:
-            return []
-        self._newest[key] = stamp
-        standing = self._control.get(key)
-        if not active:
-            self._control.pop(key, None)
-            return [] if standing is None else [standing.clear(stamp.at, score=0.0, explanation=Explanation())]
+    def _go(self, key: Key, stamp: Stamp, rule: AlarmRule) -> list[Alert]:
+        """Gone within its on-delay it has never come."""
+        waited, standing = self._delays.stop(key), self._control.get(key)
         if standing is None:
-            return [self._open_control(key, stamp, severity)]
-        return [] if standing.severity == severity else [standing.change(stamp.at, severity=severity)]
+            return []
+        if waited is None:
+            waited = Waiting(Micros(stamp.at + _micros(rule.off_delay, 0)), stamp, standing.severity, opens=False)
+        if waited.due <= stamp.at:
+            return [self._close_control(key, waited.due)]
+        self._delays.begin(key, waited)
+        return []
 
-    def _open_control(self, key: Key, stamp: Stamp, severity: Severity) -> Alert:
-        device, condition = key
+    def _open_control(self, key: Key, waited: Waiting) -> Alert:
+        (device, condition), stamp = key, waited.stamp
         owner = self._fault_of.get(device)
         alert = Alert(
             alert_id=derived("alarm", self.site, device, condition, stamp.source, stamp.id),
-            time=rfc3339(stamp.at),
+            time=rfc3339(waited.due),
             device_id=device,
             condition=condition,
-            severity=severity,
+            severity=waited.severity,
             state=AlertState.RAISED,
             score=0.0,
             fault_id=owner,
@@ -291,13 +327,19 @@ class Alarms:
         self._control[key] = Standing(alert)
         return alert
 
+    def _close_control(self, key: Key, at: Micros) -> Alert:
+        return self._control.pop(key).clear(at, score=0.0, explanation=Explanation())
+
     # --- State ------------------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> bytes:
         """All that is remembered, bit-exact."""
         control = [(*key, standing) for key, standing in self._control.items()]
         newest = [(*key, stamp) for key, stamp in self._newest.items()]
-        return msgspec.msgpack.encode(_State(self._anomalies, self._parents, control, newest, self._pending, self._faults))
+        state = _State(
+            self._anomalies, self._parents, control, newest, self._pending, self._faults, waiting=self._delays.state()
+        )
+        return msgspec.msgpack.encode(state)
 
     def restore(self, state: bytes) -> None:
         """Go on where a snapshot was taken, with the settings it was taken with."""
@@ -305,6 +347,7 @@ class Alarms:
         self._anomalies, self._parents, self._pending = held.anomalies, held.parents, held.pending
         self._control = {(device, condition): standing for device, condition, standing in held.control}
         self._newest = {(device, condition): stamp for device, condition, stamp in held.newest}
+        self._delays = Delays(held.waiting)
         self._faults, self._closed = held.faults, {}
         self._fault_of = _owners(self._faults.values())
 
@@ -315,3 +358,7 @@ def _owners(faults: Iterable[FaultState]) -> dict[DeviceId, str]:
     for fault in sorted(faults, key=lambda fault: (fault.opened_at, fault.fault_id)):
         owner |= {device: fault.fault_id for device in members(fault) if device not in owner}
     return owner
+
+
+def _micros(seconds: float | None, otherwise: int) -> int:
+    return otherwise if seconds is None else round(seconds * 1e6)
