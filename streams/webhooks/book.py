@@ -56,6 +56,7 @@ class Webhooks:
         self._clock = clock or WallClock()
         self._serving: dict[WebhookId, Serving] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._removing = asyncio.Lock()
 
     @classmethod
     def of(cls, path: Path, *, feed: Feed, origin: Origin, private: Iterable[str] = ()) -> Self:
@@ -67,9 +68,10 @@ class Webhooks:
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            self._group = group
-            for webhook in await self._record.webhooks():
-                self._serve(webhook.id)
+            async with self._removing:
+                self._group = group
+                for webhook in await self._record.webhooks():
+                    self._serve(webhook.id)
             await asyncio.Event().wait()
 
     def _serve(self, name: WebhookId) -> None:
@@ -123,10 +125,11 @@ class Webhooks:
 
     async def delete(self, name: WebhookId) -> None:
         """With its log; what waits is not delivered."""
-        if serving := self._serving.pop(name, None):
-            serving.task.cancel()
-            await asyncio.wait([serving.task])
-        await self._record.remove(name)
+        async with self._removing:
+            if serving := self._serving.pop(name, None):
+                serving.task.cancel()
+                await asyncio.wait([serving.task])
+            await self._record.remove(name)
 
     async def rotate(self, name: WebhookId, overlap: float = OVERLAP) -> str:
         """A new secret. For `overlap` seconds, deliveries are signed with the old ones too. Raises InvalidWebhookError."""

@@ -34,16 +34,16 @@ class ForbiddenAddressError(ConnectionError):
 class Allowed:
     """Where webhooks may go besides the public internet: `10.1.0.0/16`, `192.168.1.7`, `receiver.plant.example`.
 
-    A host that is named here may have any address, and be spoken to without TLS.
+    A host that is named here may have any address, and be spoken to without TLS. Raises ValueError for a network that is none.
     """
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
         self._hosts: set[str] = set()
         self._networks: list[IPv4Network | IPv6Network] = []
         for entry in entries:
-            try:
+            if "/" in entry or literal(entry) is not None:
                 self._networks.append(ip_network(entry))
-            except ValueError:
+            else:
                 self._hosts.add(plain(entry))
 
     def host(self, host: str) -> bool:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from schemas.alarm import Alarm, AlarmId, AlarmState, Transition, Verb
 from schemas.device import DeviceId
 from schemas.event import Micros, Severity
 from schemas.finding import Alert, AlertState, Explanation
-from streams.feed import Feed
-from streams.findings import FindingStore
+from streams.feed import Feed, Told
+from streams.findings import Finding, FindingStore
 from streams.webhooks.body import Origin
 from streams.webhooks.book import Webhooks
 from streams.webhooks.endpoint import WebhookId
@@ -75,6 +75,18 @@ async def site(folder: Path, clock: VirtualClock, *, kept: int = KEPT, patience:
         made.webhooks.close()
         made.store.close()
     assert all(isinstance(result, asyncio.CancelledError) for result in results), results
+
+
+async def told(folder: Path, *rows: Finding) -> list[Told]:
+    """Rows as a feed tells them, from a record that keeps no more than them."""
+    with closing(FindingStore(folder / "findings.db")) as store:
+        feed = Feed(store)
+        running = asyncio.create_task(feed.run())
+        try:
+            await store.add(rows)
+            return await feed.behind(0)
+        finally:
+            running.cancel()
 
 
 async def until(condition: Callable[[], bool]) -> None:

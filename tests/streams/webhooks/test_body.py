@@ -2,53 +2,47 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from schemas.alarm import AlarmState as S
-from schemas.alarm import Flood, Transition, Verb
+from schemas.alarm import Flood, Verb
 from schemas.event import Severity
-from schemas.finding import Alert
-from streams.feed import Told
-from streams.findings import Kind
+from streams.findings import Finding
 from streams.webhooks.body import body_of, status_of
 from streams.webhooks.body import test_body as body_of_test
 from streams.webhooks.endpoint import Draft, Format, Webhook, WebhookId
 from tests.streams.webhooks.receiver import Receiver
-from tests.streams.webhooks.site import ORIGIN, TIME, Site, alert, logged, transition
+from tests.streams.webhooks.site import ORIGIN, TIME, Site, alert, logged, told, transition
 
 
 def webhook(shape: Format) -> Webhook:
     return Webhook(id=WebhookId("wh_1"), url="https://example.com", format=shape, created_at=TIME)
 
 
-def told(found: Transition | Alert | Flood, kind: Kind = Kind.ALARMS) -> Told:
-    return Told(number=1, kind=kind, body=msgspec.json.encode(found))
+async def said(folder: Path, *rows: Finding, shape: Format = Format.ALERTMANAGER) -> list[Any]:
+    """What is told of rows."""
+    bodies = [body_of(row, webhook(shape), ORIGIN) for row in await told(folder, *rows)]
+    return [msgspec.json.decode(body) for body in bodies if body is not None]
 
 
-def said(found: Transition, shape: Format = Format.ALERTMANAGER) -> Any:
-    body = body_of(told(found), webhook(shape), ORIGIN)
-    return None if body is None else msgspec.json.decode(body)
+async def test_a_standard_event(tmp_path: Path) -> None:
+    (event,) = await said(tmp_path, alert(), shape=Format.STANDARD)
+    data = msgspec.json.decode(msgspec.json.encode(alert()))
+    assert event == {"type": "alert", "timestamp": TIME, "site": "plant", "data": data}
 
 
-def test_a_standard_event() -> None:
-    body = body_of(told(alert(), Kind.ALERTS), webhook(Format.STANDARD), ORIGIN)
-    assert body is not None
-    event = msgspec.json.decode(body)
-    assert event == {"type": "alert", "timestamp": TIME, "site": "plant", "data": msgspec.json.decode(told(alert()).body)}
-
-
-def test_a_flood_has_the_time_of_its_newest_state() -> None:
+async def test_a_flood_has_the_time_of_its_newest_state(tmp_path: Path) -> None:
     flood = Flood(flood_id="f", opened_at=TIME, updated_at="2026-01-05T00:01:00Z", alarms=11, peak=11)
-    body = body_of(told(flood, Kind.FLOODS), webhook(Format.STANDARD), ORIGIN)
-    assert body is not None
-    assert msgspec.json.decode(body)["timestamp"] == "2026-01-05T00:01:00Z"
+    (event,) = await said(tmp_path, flood, shape=Format.STANDARD)
+    assert (event["type"], event["timestamp"]) == ("flood", "2026-01-05T00:01:00Z")
 
 
-def test_alertmanager_version_four() -> None:
-    body = said(transition())
+async def test_alertmanager_version_four(tmp_path: Path) -> None:
+    (body,) = await said(tmp_path, transition())
     fingerprint = body["alerts"][0]["fingerprint"]
     labels = {
         "alertname": "anomaly",
@@ -84,16 +78,23 @@ def test_alertmanager_version_four() -> None:
     assert len(fingerprint) == 16
 
 
-def test_an_alarm_keeps_its_fingerprint_and_is_resolved_with_it() -> None:
-    raised = said(transition())["alerts"][0]
-    worse = said(transition(2, verb=Verb.UPDATE, before=S.UNACKNOWLEDGED, severity=Severity.CRITICAL))["alerts"][0]
-    cleared = said(transition(3, verb=Verb.CLEAR, before=S.UNACKNOWLEDGED, state=S.RETURNED, active=False))["alerts"][0]
-    assert raised["fingerprint"] == worse["fingerprint"] == cleared["fingerprint"]
-    assert (cleared["status"], cleared["endsAt"]) == ("resolved", TIME)
+async def test_an_alarm_keeps_its_fingerprint_and_is_resolved_with_it(tmp_path: Path) -> None:
+    steps = (
+        transition(),
+        transition(2, verb=Verb.UPDATE, before=S.UNACKNOWLEDGED, severity=Severity.CRITICAL),
+        transition(3, verb=Verb.CLEAR, before=S.UNACKNOWLEDGED, state=S.RETURNED, active=False),
+    )
+    alerts = [body["alerts"][0] for body in await said(tmp_path, *steps)]
+    assert len({entry["fingerprint"] for entry in alerts}) == 1
+    assert [(entry["status"], entry["labels"]["severity"]) for entry in alerts[:2]] == [
+        ("firing", "high"),
+        ("firing", "critical"),
+    ]
+    assert (alerts[2]["status"], alerts[2]["endsAt"]) == ("resolved", TIME)
 
 
-def test_other_kinds_are_not_for_alertmanager() -> None:
-    assert body_of(told(alert(), Kind.ALERTS), webhook(Format.ALERTMANAGER), ORIGIN) is None
+async def test_other_kinds_are_not_for_alertmanager(tmp_path: Path) -> None:
+    assert await said(tmp_path, alert()) == []
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from streams.feed import Told
-from streams.findings import FindingStore, Kind
+from streams.findings import FindingStore
 from streams.webhooks.endpoint import Draft, WebhookId
 from streams.webhooks.record import Record
 from tests.streams.webhooks.receiver import Receiver, Request, in_turn, status
-from tests.streams.webhooks.site import ORIGIN, VirtualClock, logged, site, transition, transitions, until
+from tests.streams.webhooks.site import ORIGIN, VirtualClock, logged, site, told, transition, transitions, until
 
 
 async def _hang(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -36,9 +35,8 @@ async def test_before_it_is_taken_in(tmp_path: Path, clock: VirtualClock, receiv
 
 async def test_after_it_is_taken_in(tmp_path: Path, clock: VirtualClock, receiver: Receiver) -> None:
     name = await _made(tmp_path, clock, receiver)
-    with closing(FindingStore(tmp_path / "findings.db")) as store, closing(Record(tmp_path / "webhooks.db")) as record:
-        await store.add(transitions(3))
-        rows = [Told(number=row.number, kind=Kind.ALARMS, body=row.body) for row in await store.after(0, 3)]
+    rows = await told(tmp_path, *transitions(3))
+    with closing(Record(tmp_path / "webhooks.db")) as record:
         for bulk in (rows[:2], rows):
             assert await record.take_in(name, bulk, origin=ORIGIN, now=clock.now())
         assert await record.position(name) == 3

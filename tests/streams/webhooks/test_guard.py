@@ -114,6 +114,12 @@ async def test_what_is_allowed() -> None:
             await connect(GuardedNetwork(Names([address]), allowed, plain), host)
 
 
+@pytest.mark.parametrize("entry", ["10.1.2.3/8", "10.0.0.0/33", "receiver/8"])
+def test_a_network_that_is_none_is_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match=entry.partition("/")[0]):
+        Allowed([entry])
+
+
 ALLOWED = Allowed(["10.1.0.0/16", "receiver.plant.example"])
 GOOD = (
     "https://example.com/hook?key=1",

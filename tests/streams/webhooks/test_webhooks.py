@@ -231,6 +231,7 @@ async def test_a_deleted_webhook_is_told_nothing_and_forgotten(plant: Site, rece
     await logged(plant, other.id, ["delivered"])
     assert receiver.ids == [f"{other.id}-1"]
     assert await plant.webhooks.all() == [other]
+    assert not any(webhook.id in task.get_name() for task in asyncio.all_tasks())
     for call in (plant.webhooks.get, plant.webhooks.delete, plant.webhooks.deliveries, plant.webhooks.send_test):
         with pytest.raises(UnknownWebhookError):
             await call(webhook.id)
