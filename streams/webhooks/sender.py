@@ -14,11 +14,11 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 import httpcore
-import httpx
 from standardwebhooks import Webhook as Signer
 
 from schemas.event import Micros, instant
 from streams.webhooks.schedule import LONGEST_HOLD
+from streams.webhooks.url import parsed
 
 TIMEOUT = 15.0
 LONGEST_ANSWER = 4_096
@@ -73,7 +73,7 @@ class Sender:
             return Outcome(error=f"{type(error).__name__}: {error}".rstrip(": ")[:LONGEST_ERROR])
 
     async def _exchange(self, message: Message, now: Micros) -> Outcome:
-        url = httpx.URL(message.url)
+        url = parsed(message.url)
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         headers = [(b"host", url.netloc), *_headers(message, now).items()]
         # A pool of one connection for one attempt: a connection that is kept would outlive the check of its address.
