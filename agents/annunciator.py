@@ -183,8 +183,8 @@ class Annunciator:
     def restore(self, alarms: Iterable[Alarm], flood: Flood | None = None) -> None:
         """Go on with the newest that is known of each alarm, without its transitions.
 
-        How many asked for an operator of late is taken from when each was last raised: no more than once for each beyond the
-        stretch that chattering looks back to.
+        How many asked for an operator of late is taken from when each was last raised: once for each, beyond the stretch that
+        chattering looks back to, and not for what is hidden now.
         """
         self._roster, self._floods = Roster(), FloodWatch(self.site, self.limits)
         self._floods.open = flood

@@ -1,0 +1,206 @@
+"""What a program does with alarms: rules that hide by design, chattering, floods, and the state as a fold of transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from agents.alarms import Alarms
+from agents.annunciator import Annunciator, RefusedError, UnknownAlarmError
+from agents.roster import MOST_FAULTS
+from graph.topology import Topology
+from schemas.alarm import AlarmState, Flood, Transition, Verb
+from schemas.device import DeviceId, SignalName
+from schemas.event import ControlAlarm, Micros, Telemetry, rfc3339
+from schemas.finding import Alert
+from tests.agents.desk import CLEARED, HOUR, LATCHING, PARENT, RAISED, Desk, children, condition, rules, wall
+from tests.agents.plant import PUMP, VALVE, event, plant, second
+
+# --- By design ----------------------------------------------------------------------------------------------------------------
+
+BY_DESIGN = """
+rules:
+  - {name: standstill, when: {devices: [pump-1]}, suppressWhen: {device: self, signal: running, is: false}}
+"""
+RUNNING = SignalName("running")
+
+
+def pump(topology: Topology, *, running: bool, at: float) -> None:
+    topology.merge([event(Telemetry(PUMP, {RUNNING: running}), at)])
+
+
+def test_an_alarm_that_a_rule_hides_comes_hidden() -> None:
+    topology = plant()
+    pump(topology, running=False, at=0)
+    desk = Desk(BY_DESIGN, topology).tell(condition(), condition(device=VALVE))
+    assert desk.said == [(Verb.RAISE, "plant")] * 2
+    assert [alarm.state for alarm in desk.annunciator.alarms()] == [AlarmState.SUPPRESSED, AlarmState.UNACKNOWLEDGED]
+    assert desk.alarm.suppressed == "rule:standstill"
+
+
+def test_a_rule_hides_and_shows_what_stands_as_its_signal_says() -> None:
+    topology = plant()
+    desk = Desk(BY_DESIGN, topology).tell(condition())
+    assert desk.wait(plant=1).last == []
+    pump(topology, running=False, at=2)
+    assert desk.wait(plant=2).said == [(Verb.SUPPRESS, "rule:standstill")]
+    assert desk.wait(plant=3).last == []
+    pump(topology, running=True, at=4)
+    assert desk.wait(plant=4).said == [(Verb.UNSUPPRESS, "rule:standstill")]
+    assert desk.state is AlarmState.UNACKNOWLEDGED
+
+
+def test_a_rule_lets_go_at_the_next_occurrence_too() -> None:
+    topology = plant()
+    pump(topology, running=False, at=0)
+    desk = Desk(BY_DESIGN, topology).tell(condition(0), condition(1, CLEARED))
+    pump(topology, running=True, at=2)
+    assert desk.tell(condition(3, occurrence=2)).said == [(Verb.UNSUPPRESS, "rule:standstill"), (Verb.RAISE, "plant")]
+    assert desk.state is AlarmState.UNACKNOWLEDGED
+
+
+def test_people_and_rules_do_not_undo_each_other() -> None:
+    topology = plant()
+    desk = Desk(BY_DESIGN, topology).tell(condition()).ask(Verb.SUPPRESS)
+    assert desk.wait(plant=1).last == []
+    desk.ask(Verb.UNSUPPRESS)
+    pump(topology, running=False, at=2)
+    desk.wait(plant=2)
+    with pytest.raises(RefusedError, match="by rule:standstill for as long as its condition holds"):
+        desk.ask(Verb.UNSUPPRESS)
+
+
+def test_a_rule_that_is_gone_hides_nothing() -> None:
+    topology = plant()
+    pump(topology, running=False, at=0)
+    held = Desk(BY_DESIGN, topology).tell(condition()).alarm
+    desk = Desk("", topology)
+    desk.annunciator.restore([held])
+    assert desk.wait().said == [(Verb.UNSUPPRESS, "rule:standstill")]
+
+
+def test_without_the_graph_rules_leave_things_as_they_are() -> None:
+    topology = plant()
+    pump(topology, running=False, at=0)
+    desk = Desk(BY_DESIGN, topology).tell(condition(0), condition(1, CLEARED))
+    desk.topology = None
+    assert desk.tell(condition(2, occurrence=2)).state is AlarmState.SUPPRESSED
+    assert desk.wait().last == []
+
+
+# --- Chattering and floods ----------------------------------------------------------------------------------------------------
+
+
+def chatter(*seconds: float) -> list[Alert]:
+    return [
+        condition(at, state, occurrence=number)
+        for number, start in enumerate(seconds, 1)
+        for at, state in ((start, RAISED), (start + 1, CLEARED))
+    ]
+
+
+def test_three_in_a_minute_chatter_until_a_minute_is_quiet() -> None:
+    desk = Desk().tell(*chatter(0, 30))
+    assert not desk.alarm.chattering
+    desk.tell(*chatter(0, 30, 59))
+    assert (desk.alarm.chattering, len(desk.alarm.recent)) == (True, 3)
+    assert desk.wait(plant=59).last == []
+    assert desk.wait(plant=60).said == [(Verb.UPDATE, "clock")]
+    assert (desk.alarm.chattering, len(desk.alarm.recent)) == (False, 2)
+
+
+def test_a_minute_apart_is_no_chattering() -> None:
+    assert not Desk().tell(*chatter(0, 30, 60)).alarm.chattering
+
+
+def many(count: int, *, start: float = 0, apart: float = 1, under: Alert | None = None) -> list[Alert]:
+    devices = [DeviceId(f"d{start}-{number}") for number in range(count)]
+    return [condition(start + apart * number, device=device, under=under) for number, device in enumerate(devices)]
+
+
+def floods(records: Sequence[Transition | Flood]) -> list[Flood]:
+    return [record for record in records if isinstance(record, Flood)]
+
+
+def test_a_flood_opens_above_ten_in_ten_minutes_and_closes_below_five() -> None:
+    desk = Desk().tell(*many(10))
+    assert floods(desk.records) == []
+    desk.tell(*many(2, start=10))
+    (flood,) = floods(desk.last)
+    assert (flood.opened_at, flood.updated_at) == (rfc3339(second(10)), rfc3339(second(11)))
+    assert (flood.alarms, flood.peak, desk.annunciator.flood) == (12, 12, flood)
+    assert floods(desk.wait(plant=606).last) == []
+    (over,) = floods(desk.wait(plant=607).last)
+    assert (over.flood_id, over.closed_at, over.alarms) == (flood.flood_id, rfc3339(second(607)), 12)
+    assert desk.annunciator.flood is None
+
+
+def test_the_next_alarm_shows_that_a_flood_is_over() -> None:
+    desk = Desk().tell(*many(11), *many(1, start=1000))
+    assert [flood.closed_at for flood in floods(desk.last)] == [rfc3339(second(1000))]
+    assert desk.annunciator.flood is None
+
+
+def test_two_operators_can_handle_twice_as_many() -> None:
+    desk = Desk("limits: {operators: 2}").tell(*many(20))
+    assert desk.annunciator.flood is None
+    assert desk.tell(*many(1, start=30)).annunciator.flood is not None
+
+
+def test_what_is_hidden_or_hangs_is_no_flood() -> None:
+    desk = Desk().tell(PARENT, *many(50, under=PARENT))
+    assert (floods(desk.records), sum(alarm.annunciated for alarm in desk.annunciator.alarms())) == ([], 1)
+
+
+def test_a_plant_whose_time_is_not_known_ends_no_flood() -> None:
+    desk = Desk().tell(*many(11))
+    assert desk.keep(desk.annunciator.passed(recorded_at=wall(9999), plant=Micros(0), topology=None)).last == []
+
+
+# --- State --------------------------------------------------------------------------------------------------------------------
+
+
+def busy() -> Desk:
+    desk = Desk(LATCHING).tell(PARENT, *children(), *many(11), *chatter(20, 30, 40), condition(50, device=VALVE))
+    desk.ask(Verb.SHELVE, alarm_id="alarm-valve-1-1", until=rfc3339(wall(HOUR)))
+    return desk.ask(Verb.ACKNOWLEDGE)
+
+
+def test_the_state_is_what_the_transitions_say_folded() -> None:
+    desk, again = busy(), Annunciator("demo", rules(LATCHING))
+    again.apply(desk.records)
+    again.apply(desk.records)
+    assert (list(again.alarms()), again.flood) == (list(desk.annunciator.alarms()), desk.annunciator.flood)
+    assert again.passed(recorded_at=wall(2 * HOUR), plant=second(2000), topology=None) == desk.wait(2 * HOUR, 2000).last
+
+
+def test_a_restored_annunciator_goes_on() -> None:
+    desk, again = busy(), Annunciator("demo", rules(LATCHING))
+    again.restore(desk.annunciator.alarms(), desk.annunciator.flood)
+    assert {alarm.alarm_id: alarm for alarm in again.alarms()} == {alarm.alarm_id: alarm for alarm in desk.annunciator.alarms()}
+    for alerts in ([condition(60, occurrence=9)], many(3, start=70)):
+        found = again.told(alerts, recorded_at=wall(0), topology=None)
+        again.apply(found)
+        assert found == desk.tell(*alerts).last
+    assert again.passed(recorded_at=wall(2 * HOUR), plant=second(2000), topology=None) == desk.wait(2 * HOUR, 2000).last
+
+
+def test_faults_that_are_over_do_not_fill_the_memory() -> None:
+    desk = Desk()
+    for number in range(MOST_FAULTS + 5):
+        parent = msgspec.structs.replace(PARENT, alert_id=f"p{number}", fault_id=f"f{number}")
+        desk.tell(parent).ask(Verb.ACKNOWLEDGE, alarm_id=f"p{number}")
+        desk.tell(msgspec.structs.replace(parent, state=CLEARED, time=rfc3339(second(1))))
+    assert len(list(desk.annunciator.alarms())) == MOST_FAULTS
+    with pytest.raises(UnknownAlarmError):
+        desk.annunciator.alarm("p4")
+    assert desk.annunciator.alarm("p5").state is AlarmState.NORMAL
+
+
+def test_alarms_of_the_pipeline_are_taken_as_they_are() -> None:
+    alarms, desk = Alarms("demo"), Desk()
+    for seconds, active in ((0, True), (1, False), (2, True)):
+        desk.tell(*alarms.control(event(ControlAlarm(PUMP, "dry", active), seconds)))
+    assert (desk.alarm.occurrences, desk.state, desk.alarm.condition) == (2, AlarmState.UNACKNOWLEDGED, "control:dry")
