@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
+
 from agents.entry import Entry, Ledger, Stage
 from agents.policy import Decision, PolicyEngine, decided
 from agents.severity import at_least
@@ -26,6 +28,10 @@ OUTCOMES = {
 }
 AWAITING = (Stage.CLAIMED, Stage.SENT, Stage.UNKNOWN, Stage.EXPIRED)
 """Stages in which a device's word is news; even after its time, since the device knows better than the clock."""
+
+
+class NotWaitingError(Exception):
+    """The action does not wait for anybody's approval."""
 
 
 class NotSentError(Exception):
@@ -56,19 +62,40 @@ class Dispatcher:
         held = self._ledger.entry(action.action_id)
         if held is not None and not _is_open(held, action):
             return held
-        entry = self._decide(action, topology, now)
+        return await self._go(self._decide(action, topology, now), now)
+
+    async def approve(self, action_id: str, actor: str, *, topology: Topology, now: Micros) -> Entry:
+        """A person says yes: the policy is asked once more, then it is done. Raises NotWaitingError."""
+        held = self._waiting(action_id)
+        return await self._go(self._decide(held.action, topology, now, approved_by=actor), now)
+
+    def reject(self, action_id: str, actor: str, reason: str, *, now: Micros) -> Entry:
+        """A person says no, for good. Raises NotWaitingError."""
+        held = msgspec.structs.replace(self._waiting(action_id), approved_by=actor)
+        return self._recorded(held.then(Stage.REFUSED, now, f"rejected by {actor}: {reason}"))
+
+    def _waiting(self, action_id: str) -> Entry:
+        held = self._ledger.entry(action_id)
+        if held is None or held.stage is not Stage.WAITING:
+            raise NotWaitingError(f"action {action_id} is {held.stage if held else 'not known'}, it does not wait for approval")
+        return held
+
+    async def _go(self, entry: Entry, now: Micros) -> Entry:
         self._ledger.record(entry)
-        if entry.stage is not Stage.ALLOWED or not self._ledger.claim(action.action_id, now):
+        if entry.stage is not Stage.ALLOWED or not self._ledger.claim(entry.action.action_id, now):
             return self._newest(entry)
         return await self._send(entry, now)
 
-    def _decide(self, action: Action, topology: Topology, now: Micros) -> Entry:
-        entry = Entry(action=action, stage=Stage.REQUESTED, at=now)
+    def _decide(self, action: Action, topology: Topology, now: Micros, *, approved_by: str | None = None) -> Entry:
+        entry = Entry(action=action, stage=Stage.REQUESTED, at=now, approved_by=approved_by)
         if now >= action.expiry:
-            return entry.then(Stage.EXPIRED, now, "asked for too late")
+            return entry.then(Stage.EXPIRED, now, "asked for too late" if approved_by is None else "approved too late")
         decision = self._obstacle(action, now) or decided(self._engine, action, topology=topology, now=now)
-        stage = Stage.ALLOWED if decision.allowed else Stage.REFUSED
-        return Entry(action=action, stage=stage, at=now, decision=decision, detail=decision.reason)
+        detail = decision.reason if approved_by is None else f"{decision.reason}; approved by {approved_by}"
+        stage = Stage.REFUSED
+        if decision.allowed:
+            stage = Stage.WAITING if decision.approval and approved_by is None else Stage.ALLOWED
+        return msgspec.structs.replace(entry.then(stage, now, detail), decision=decision)
 
     def _obstacle(self, action: Action, now: Micros) -> Decision | None:
         """A refusal for reasons that are not the policy's."""
@@ -115,9 +142,10 @@ class Dispatcher:
         return self._recorded(held.then(OUTCOMES[body.status], event.stamp.at, detail))
 
     def expire(self, now: Micros) -> list[Entry]:
-        """Close what was sent and not answered in time."""
-        due = [entry for entry in self._ledger.at_stage(Stage.SENT) if now >= entry.action.expiry]
-        return [self._recorded(entry.then(Stage.EXPIRED, now, "no answer in time")) for entry in due]
+        """Close what was sent and not answered, or waited and was not approved, in time."""
+        reasons = {Stage.SENT: "no answer in time", Stage.WAITING: "not approved in time"}
+        due = [entry for stage in reasons for entry in self._ledger.at_stage(stage) if now >= entry.action.expiry]
+        return [self._recorded(entry.then(Stage.EXPIRED, now, reasons[entry.stage])) for entry in due]
 
     def recover(self, now: Micros) -> list[Entry]:
         """After a start, before the first dispatch: park what the last run had claimed and not recorded as sent."""

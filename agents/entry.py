@@ -16,12 +16,14 @@ from schemas.event import Micros
 class Stage(StrEnum):
     """How far an action has come.
 
-    requested -> refused | allowed | expired; allowed -> claimed -> sent -> succeeded | failed | expired. `UNKNOWN` is a claimed
+    requested -> refused | waiting | allowed | expired; waiting (for a person's approval) -> refused | allowed | expired;
+    allowed -> claimed -> sent -> succeeded | failed | expired. `UNKNOWN` is a claimed
     action of which nobody can say whether it was sent; it stays so until the device tells. Never is an action sent twice.
     """
 
     REQUESTED = "requested"
     REFUSED = "refused"
+    WAITING = "waiting"
     ALLOWED = "allowed"
     CLAIMED = "claimed"
     SENT = "sent"
@@ -32,7 +34,10 @@ class Stage(StrEnum):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One action at one time. `claimed_at` is when it was about to be sent; None if it never was."""
+    """One action at one time. `claimed_at` is when it was about to be sent; None if it never was.
+
+    `approved_by`: who has approved or rejected it, where that was asked.
+    """
 
     action: Action
     stage: Stage
@@ -40,6 +45,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision | None = None
     claimed_at: Micros | None = None
     detail: str = ""
+    approved_by: str | None = None
 
     def then(self, stage: Stage, at: Micros, detail: str = "") -> Entry:
         return msgspec.structs.replace(self, stage=stage, at=at, detail=detail)

@@ -86,6 +86,11 @@ class SqliteLedger:
     def at_stage(self, stage: Stage) -> list[Entry]:
         return [self._decode(row[0]) for row in self._rows("SELECT entry FROM actions WHERE stage = ? ORDER BY rowid", stage)]
 
+    def newest(self, limit: int) -> list[Entry]:
+        """The actions that were asked for last, oldest first."""
+        query = "SELECT entry FROM (SELECT rowid AS place, entry FROM actions ORDER BY rowid DESC LIMIT ?) ORDER BY place"
+        return [self._decode(row[0]) for row in self._rows(query, limit)]
+
     def last_claimed(self, verb: str, device_id: DeviceId) -> Micros | None:
         query = "SELECT max(claimed_at) FROM actions WHERE verb = ? AND device_id = ?"
         found: Micros | None = self._rows(query, verb, device_id)[0][0]

@@ -27,13 +27,14 @@ Patterns = tuple[Pattern, ...]
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What was decided and why; `rule` is the one that decided, empty if none did."""
+    """What was decided and why; `rule` is the one that decided, empty if none did. `approval`: if a person says so too."""
 
     action_id: str
     allowed: bool
     rule: str
     reason: str
     at: Micros
+    approval: bool = False
 
 
 class PolicyEngine(Protocol):
@@ -74,7 +75,10 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Allow(Scope, frozen=True):
+    """`approval`: only once a person has approved the action."""
+
     max_per_hour: Annotated[int, Meta(ge=1)] | None = None
+    approval: bool = False
 
 
 class Deny(Scope, frozen=True):
@@ -122,7 +126,8 @@ class Policy:
             if not facts.within(rule, unknown=False):
                 continue
             if self._has_room(rule, action, now):
-                return Decision(action.action_id, allowed=True, rule=rule.name, reason="allowed by this rule", at=now)
+                reason = "allowed by this rule if approved" if rule.approval else "allowed by this rule"
+                return Decision(action.action_id, allowed=True, rule=rule.name, reason=reason, at=now, approval=rule.approval)
             spent = spent or rule.name
         reason = "no more actions in this hour by this rule" if spent else "no rule allows it"
         return Decision(action.action_id, allowed=False, rule=spent, reason=reason, at=now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +18,7 @@ from graph.validity import EdgeSpan
 from schemas.device import DeviceId, Edge, Relation
 from schemas.event import Micros
 
+Thing = TypeVar("Thing", KnownDevice, Edge)
 MOST = 10_000
 """Devices, and changes, of one answer, if not told otherwise."""
 MOST_EDGES = 100_000
@@ -24,7 +26,15 @@ INFLUENCE = tuple(relation for relation in Relation if relation not in (Relation
 """As `graph.faultpath.influence`: what contains or connects a device does not change its values."""
 
 
-class Near(msgspec.Struct, frozen=True):
+class Source(Protocol):
+    """What is asked: a database of the graph over time, or the live graph."""
+
+    def devices(self, site: str, ids: Sequence[DeviceId] | None, at: Micros, *, limit: int) -> list[KnownDevice]: ...
+
+    def edges(self, site: str, ends: Sequence[DeviceId] | None, at: Micros, *, limit: int) -> list[Edge]: ...
+
+
+class Near(msgspec.Struct, frozen=True, rename="camel"):
     """A device, how far away, and the edge by which it was first reached."""
 
     device_id: DeviceId
@@ -34,12 +44,12 @@ class Near(msgspec.Struct, frozen=True):
     relation: Relation
 
 
-class Reach(msgspec.Struct, frozen=True):
+class Reach(msgspec.Struct, frozen=True, rename="camel"):
     near: list[Near]
     cut_short: bool = False
 
 
-class Graph(msgspec.Struct, frozen=True):
+class Graph(msgspec.Struct, frozen=True, rename="camel"):
     devices: list[KnownDevice]
     edges: list[Edge]
     cut_short: bool = False
@@ -51,22 +61,22 @@ class ChangeKind(StrEnum):
     CHANGED = "changed"
 
 
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+class Change(msgspec.Struct, Generic[Thing], frozen=True, omit_defaults=True):
     """A device or an edge that is not at the second time as it was at the first."""
 
     kind: ChangeKind
-    before: KnownDevice | Edge | None
-    after: KnownDevice | Edge | None
+    before: Thing | None
+    after: Thing | None
 
 
-class Changed(msgspec.Struct, frozen=True):
-    devices: list[Change]
-    edges: list[Change]
+class Changed(msgspec.Struct, frozen=True, rename="camel"):
+    devices: list[Change[KnownDevice]]
+    edges: list[Change[Edge]]
     cut_short: bool = False
 
 
 def neighbours(
-    store: GraphStore,
+    store: Source,
     site: str,
     device: DeviceId,
     *,
@@ -80,7 +90,7 @@ def neighbours(
 
 
 def impact(
-    store: GraphStore, site: str, device: DeviceId, *, hops: int | None = None, at: Micros = NOW, limit: int = MOST
+    store: Source, site: str, device: DeviceId, *, hops: int | None = None, at: Micros = NOW, limit: int = MOST
 ) -> Reach:
     """What a device takes down when it fails: where influence from it can get, nearest first.
 
@@ -89,8 +99,65 @@ def impact(
     return _walk(store, site, device, hops=hops, relations=INFLUENCE, at=at, limit=limit, onward=True)
 
 
+def route(
+    store: Source, site: str, start: DeviceId, end: DeviceId, *, onward: bool = True, at: Micros = NOW, limit: int = MOST
+) -> list[Edge] | None:
+    """A shortest way along edges from one device to another; None if there is none within `limit` devices.
+
+    `onward`: only the way that influence takes (as `impact`); else along any edge in either direction. Looked for from both
+    ends at once, from the end with the fewer devices, so that a large plant costs what lies between the two.
+    """
+    sides = (_Side(start, forth=True), _Side(end, forth=False))
+    meeting = start if start == end else None
+    while meeting is None and all(side.front for side in sides) and sum(len(side.by) for side in sides) <= limit:
+        side, other = sorted(sides, key=lambda side: len(side.front))
+        meeting = side.grow(store.edges(site, side.front, at, limit=MOST_EDGES), other, onward=onward)
+    if meeting is None:
+        return None
+    return [*reversed(sides[0].way(meeting)), *sides[1].way(meeting)]
+
+
+class _Side:
+    """One end of a search, and the edge by which each device was first reached from it."""
+
+    def __init__(self, start: DeviceId, *, forth: bool) -> None:
+        self.front = [start]
+        self.by: dict[DeviceId, tuple[DeviceId, Edge] | None] = {start: None}
+        self._forth = forth
+
+    def grow(self, edges: Iterable[Edge], other: _Side, *, onward: bool) -> DeviceId | None:
+        """One step outward; where it meets the other side, if it does."""
+        here, fresh = set(self.front), list[DeviceId]()
+        for edge in edges:
+            for near in _ends(edge, here, forth=self._forth, onward=onward):
+                if near not in self.by:
+                    self.by[near] = (edge.target if near == edge.source else edge.source, edge)
+                    fresh.append(near)
+        self.front = sorted(fresh)
+        return next((device for device in self.front if device in other.by), None)
+
+    def way(self, device: DeviceId) -> list[Edge]:
+        """The edges from a device back to where this side began."""
+        edges = []
+        while (step := self.by[device]) is not None:
+            device, edge = step
+            edges.append(edge)
+        return edges
+
+
+def _ends(edge: Edge, here: Collection[DeviceId], *, forth: bool, onward: bool) -> list[DeviceId]:
+    """Where an edge leads from these devices; against it when the search comes from the far end."""
+    if onward and edge.relation not in INFLUENCE:
+        return []
+    both = not onward or not edge.directed
+    ends = [edge.target] if edge.source in here and (forth or both) else []
+    if edge.target in here and (not forth or both):
+        ends.append(edge.source)
+    return ends
+
+
 def as_of(
-    store: GraphStore,
+    store: Source,
     site: str,
     at: Micros,
     *,
@@ -127,7 +194,7 @@ def changed(store: GraphStore, site: str, after: Micros, until: Micros, *, limit
     )
 
 
-def _changes(pairs: Iterable[tuple[KnownDevice | Edge | None, KnownDevice | Edge | None]]) -> list[Change]:
+def _changes(pairs: Iterable[tuple[Thing | None, Thing | None]]) -> list[Change[Thing]]:
     found = []
     for before, after in pairs:
         if before != after:
@@ -144,7 +211,7 @@ def _standing(key: EdgeKey, spans: Sequence[EdgeSpan], at: Micros) -> Edge | Non
 
 
 def _walk(
-    store: GraphStore,
+    store: Source,
     site: str,
     start: DeviceId,
     *,

@@ -94,7 +94,7 @@ def verdict(held: Position | None, batch: Batch) -> Outcome:
     return Outcome.KNOWN if batch.through < offset else Outcome.WRITTEN
 
 
-class KnownDevice(msgspec.Struct, frozen=True, omit_defaults=True):
+class KnownDevice(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A device as it was at the time asked for. `signals`: names of those it declared and of those it was ever seen to send."""
 
     device_id: DeviceId

@@ -55,3 +55,14 @@ def moment(text: str) -> Micros:
     1767571200250000
     """
     return micros(datetime.fromisoformat(text))
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """How far an action has come, for subscribers. `stage` is one of `agents.entry.Stage`; `rule` the one that decided."""
+
+    action: Action
+    stage: str
+    at: str
+    detail: str = ""
+    allowed: bool | None = None
+    rule: str = ""

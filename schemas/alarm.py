@@ -54,6 +54,19 @@ class Verb(StrEnum):
     RETURN = "return-to-service"
 
 
+PEOPLES = (
+    Verb.ACKNOWLEDGE,
+    Verb.RESET,
+    Verb.SHELVE,
+    Verb.UNSHELVE,
+    Verb.SUPPRESS,
+    Verb.UNSUPPRESS,
+    Verb.TAKE_OUT,
+    Verb.RETURN,
+)
+"""Verbs that people give."""
+
+
 class Shelf(Finding, frozen=True, kw_only=True):
     """An alarm that somebody has put aside. `until` None: one-shot, until its condition returns to normal."""
 

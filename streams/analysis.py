@@ -23,7 +23,7 @@ from streams import checkpoint
 from streams.broker import Broker, Record
 from streams.checkpoint import Checkpoint
 from streams.crashpoints import CrashPoint, CrashPoints
-from streams.findings import FindingStore
+from streams.journal import AlarmJournal
 from streams.pipeline import Pipeline, Reaction
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Analysis:
         pipeline: Pipeline,
         *,
         log: Broker,
-        store: FindingStore,
+        journal: AlarmJournal,
         respond: Respond,
         folder: Path,
         every: float,
@@ -63,17 +63,18 @@ class Analysis:
     ) -> None:
         self.pipeline = pipeline
         self._log = log
-        self._store = store
+        self._journal = journal
         self._respond = respond
         self._path = folder / "checkpoint.bin"
         self._every = every
         self._keep = keep
         self._crash = crash
         self._offset = self._seen = 0
+        self.busy = False
+        """Whether records are being taken in."""
         self._saved = time.monotonic()
         self._saved_offset = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self.found = asyncio.Event()
         self.observers: list[Callable[[Reaction], None]] = []
 
     @property
@@ -102,7 +103,9 @@ class Analysis:
             while True:
                 records = await self._log.read(topic, self._offset, limit=RECORDS)
                 if records:
+                    self.busy = True
                     await self._take(records)
+                    self.busy = False
                 else:
                     await self._wait(topic)
                 if time.monotonic() - self._saved >= self._every:
@@ -125,9 +128,8 @@ class Analysis:
         reaction = await self.in_model_thread(lambda: self._run(events, records[-1].offset + 1))
         self._crash.reached(CrashPoint.PROCESSED)
         if reaction.alerts or reaction.faults:
-            await self._store.save(reaction.alerts, [state.finding() for state in reaction.faults])
+            await self._journal.save(reaction.alerts, [state.finding() for state in reaction.faults])
             self._crash.reached(CrashPoint.FINDINGS_SAVED)
-            self.found.set()
         await self._respond(reaction, self.pipeline)
         for observe in self.observers:
             observe(reaction)

@@ -22,7 +22,7 @@ from streams.projection import graph_store
 from streams.publisher import Publisher
 from streams.relay import Relay
 from streams.remote import KafkaTruth, origin
-from streams.service import mqtt_address, pipeline_of, sparkplug_host
+from streams.service import journal_of, mqtt_address, pipeline_of, sparkplug_host
 from streams.settings import Settings
 from streams.shards import Shards
 from streams.topics import Topics
@@ -121,11 +121,20 @@ async def run_gateway(settings: Settings) -> None:
         log = KafkaLog(cluster, names, prepared=lambda: prepare_topics(settings, cluster, names))
         stack.push_async_callback(log.close)
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
-        relay = Relay(settings.site, cluster=cluster, names=names, store=store)
-        publisher = Publisher(topics, address=address, store=store, found=relay.found, crash=crash)
+        journal = journal_of(settings, store, None)
+        journal.restore()
+        relay = Relay(settings.site, cluster=cluster, names=names, journal=journal)
+        publisher = Publisher(topics, address=address, store=store, crash=crash)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
         logger.info("site %s: MQTT on %s:%d to Kafka at %s", settings.site, address.host, address.port, cluster.servers)
         async with asyncio.TaskGroup() as tasks:
-            for name, part in (("gateway", gateway), ("relay", relay), ("publisher", publisher), ("sparkplug", sparkplug)):
+            parts = (
+                ("gateway", gateway),
+                ("relay", relay),
+                ("publisher", publisher),
+                ("sparkplug", sparkplug),
+                ("alarms", journal),
+            )
+            for name, part in parts:
                 if part is not None:
                     tasks.create_task(part.run(), name=f"{settings.site}: {name}")

@@ -25,6 +25,10 @@ class Folder:
         self.ledger = path / "ledger.db"
         self.graph = path / "graph.db"
         self.checkpoint = path / "checkpoint.bin"
+        self.access = path / "access.db"
+        self.webhooks = path / "webhooks.db"
+        self.session = path / "session.key"
+        self.address = path / "address"
 
     def identity(self) -> str:
         """A name of this folder and its log that no other has; made when first asked for."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from schemas.decode import decode, original
 from schemas.event import Event, Stamp
 from schemas.finding import Invalid, Mark
 from schemas.frame import pack
@@ -33,6 +34,10 @@ CREATE TABLE IF NOT EXISTS watermark (source TEXT PRIMARY KEY, state BLOB NOT NU
 ADD = "INSERT INTO total VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
 
 
+class UnknownInputError(LookupError):
+    """There is no such refused input, or it was taken in meanwhile."""
+
+
 class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
     """A refused input: when and where it came, why it was refused, what it was, and how often the same came again."""
 
@@ -44,6 +49,14 @@ class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
     pointer: str
     raw: str
     count: int
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of a refused input that was tried again."""
+
+    number: int
+    accepted: bool
+    reason: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -114,6 +127,18 @@ class Outbox:
             connection.execute(ADD, ("replayed", len(events)))
 
         await self._database.run(work)
+
+    async def retry(self, number: int) -> Replayed:
+        """Try a refused input again. Raises UnknownInputError."""
+        query = "SELECT raw FROM deadletter WHERE number = ? AND replayed IS NULL"
+        row = await self._database.run(lambda connection: connection.execute(query, (number,)).fetchone())
+        if row is None:
+            raise UnknownInputError(f"no refused input {number} waits")
+        decoded = decode(original(row[0]))
+        if decoded.invalid or not decoded.events:
+            return Replayed(number=number, accepted=False, reason=decoded.invalid[0].reason if decoded.invalid else "empty")
+        await self.replayed(number, decoded.events)
+        return Replayed(number=number, accepted=True)
 
     def close(self) -> None:
         self._database.close()

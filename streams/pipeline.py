@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from agents.alarmrules import AlarmRules
 from agents.alarms import Alarms
 from agents.runbook import Runbook
 from graph.detection import Detector, Model, Step
@@ -69,6 +70,7 @@ class Pipeline:
         lateness: Lateness | None = None,
         horizon: int = DAY,
         runbook: Runbook | None = None,
+        alarm_rules: AlarmRules | None = None,
         projected: bool = False,
     ) -> None:
         self.site = site
@@ -80,7 +82,7 @@ class Pipeline:
         self._reorder = Reorder(lateness or Lateness())
         self._detector = Detector(model)
         self._tracker = FaultTracker(GraphFinder(shipped()))
-        self._alarms = Alarms(site)
+        self._alarms = Alarms(site, rules=alarm_rules)
         self._runbook = runbook or Runbook(site, ())
         self._at = self._reorder.watermark
         self.now = self._reorder.watermark

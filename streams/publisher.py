@@ -16,31 +16,29 @@ AT_ONCE = 200
 
 
 class Publisher:
-    """`found` is set whenever there may be something new."""
+    """`run` must be running."""
 
-    def __init__(
-        self, topics: Topics, *, address: Address, store: FindingStore, found: asyncio.Event, crash: CrashPoints
-    ) -> None:
+    def __init__(self, topics: Topics, *, address: Address, store: FindingStore, crash: CrashPoints) -> None:
         self._topics = topics
         self._address = address
         self._store = store
-        self._found = found
         self._crash = crash
 
     async def run(self) -> None:
         """Until cancelled."""
         async for connection in connections(self._address, f"openautoglm-{self._topics.site}-publisher"):
             try:
-                await self._tell(connection)
+                with self._store.listening() as grown:
+                    await self._tell(connection, grown)
             except ConnectionError as error:
                 logger.warning("findings wait for the broker: %s", error)
 
-    async def _tell(self, connection: Connection) -> None:
+    async def _tell(self, connection: Connection, grown: asyncio.Event) -> None:
         while True:
-            self._found.clear()
+            grown.clear()
             rows = await self._store.untold(SUBSCRIBER, AT_ONCE)
             if not rows:
-                await self._found.wait()
+                await grown.wait()
                 continue
             # Sent in order at once; the broker's acknowledgements may come in any order.
             await asyncio.gather(*(connection.publish(self._topics.findings(row.kind), row.body) for row in rows))

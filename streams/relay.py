@@ -10,28 +10,30 @@ import msgspec
 
 from schemas.finding import Alert, Fault
 from streams.cluster import Cluster, Names
-from streams.findings import FindingStore, Kind
+from streams.findings import Kind
+from streams.journal import AlarmJournal
 from streams.kafka import Found, follow
 
 logger = logging.getLogger(__name__)
 Finding = TypeVar("Finding", Alert, Fault)
+FOUND = (Kind.ALERTS, Kind.FAULTS)
+"""What the workers find; all else follows from it here."""
 PAUSE = 1.0
 """Seconds before another try when the cluster is away."""
 
 
 class Relay:
-    """Follows the findings of one site; `found` is set whenever there is something new."""
+    """Follows the findings of one site."""
 
-    def __init__(self, site: str, *, cluster: Cluster, names: Names, store: FindingStore) -> None:
+    def __init__(self, site: str, *, cluster: Cluster, names: Names, journal: AlarmJournal) -> None:
         self._site = site
         self._cluster = cluster
         self._names = names
-        self._store = store
-        self.found = asyncio.Event()
+        self._journal = journal
 
     async def run(self) -> None:
         """Until cancelled."""
-        topics = [self._names.findings(kind) for kind in Kind]
+        topics = [self._names.findings(kind) for kind in FOUND]
         while True:
             try:
                 async for bulk in follow(self._cluster, topics, group=f"{self._names.prefix}-relay-{self._site}"):
@@ -44,8 +46,7 @@ class Relay:
         ours = [found for found in bulk if found.key == self._site]
         alerts = [alert for found in ours if (alert := self._read(found, Kind.ALERTS, Alert)) is not None]
         faults = [fault for found in ours if (fault := self._read(found, Kind.FAULTS, Fault)) is not None]
-        if await self._store.save(alerts, faults):
-            self.found.set()
+        await self._journal.save(alerts, faults)
 
     def _read(self, found: Found, kind: Kind, finding: type[Finding]) -> Finding | None:
         """What somebody else has written there is passed over: it must not stop the others."""

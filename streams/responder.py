@@ -14,8 +14,9 @@ from agents.dispatcher import Dispatcher, Outlet
 from agents.entry import Entry
 from agents.ledger import SqliteLedger
 from agents.policy import Policy, PolicyFile
-from schemas.action import MQTT
-from schemas.event import Micros
+from schemas.action import MQTT, Progress
+from schemas.event import Micros, rfc3339
+from streams.findings import FindingStore
 from streams.folder import Folder
 from streams.mqtt import Address
 from streams.outlets import MqttOutlet, WebhookOutlet
@@ -24,48 +25,66 @@ from streams.settings import Settings
 from streams.topics import Topics
 
 logger = logging.getLogger(__name__)
+RETOLD = 1_000
+"""The newest actions, whose stage may not have been told when the last run ended."""
 
 
 class Responder:
-    """One site's acting side. `observers` are told of each stage that an action reaches."""
+    """One site's acting side. Each stage that an action reaches is on record for subscribers; `observers` are told of it."""
 
-    def __init__(self, dispatcher: Dispatcher, ledger: SqliteLedger, mqtt: MqttOutlet) -> None:
+    def __init__(self, dispatcher: Dispatcher, ledger: SqliteLedger, mqtt: MqttOutlet, store: FindingStore) -> None:
+        self._store = store
         self._dispatcher = dispatcher
         self._ledger = ledger
         self._mqtt = mqtt
         self.observers: list[Callable[[Entry], None]] = []
 
     @classmethod
-    def of(cls, settings: Settings, folder: Folder, topics: Topics, address: Address) -> Self:
+    def of(cls, settings: Settings, folder: Folder, topics: Topics, address: Address, store: FindingStore) -> Self:
         """Raises RuleFileError or OSError."""
         ledger = SqliteLedger(folder.ledger)
         rules = Policy.load(settings.policy, ledger) if settings.policy else Policy(PolicyFile(version=1), ledger)
         mqtt = MqttOutlet(topics, address)
         outlets: dict[str, Outlet] = {name: WebhookOutlet(url) for name, url in settings.webhooks.items()}
         dispatcher = Dispatcher(engine=rules, ledger=ledger, outlets=outlets | {MQTT: mqtt})
-        return cls(dispatcher, ledger, mqtt)
+        return cls(dispatcher, ledger, mqtt, store)
 
-    def recover(self, now: Micros) -> None:
-        """Before the first reaction: park what the last run was about to send."""
-        self._tell(self._dispatcher.recover(now))
+    async def recover(self, now: Micros) -> None:
+        """Before the first reaction: park what the last run was about to send, and tell of what it did not come to tell."""
+        await self._tell(self._dispatcher.recover(now))
+        await self._store.add(progress_of(entry) for entry in self._ledger.newest(RETOLD))
 
     async def respond(self, reaction: Reaction, pipeline: Pipeline) -> None:
         """Do what a reaction asks for, as far as it is allowed, and take in what devices answered."""
         for action in reaction.actions:
             known = self._ledger.entry(action.action_id)
             entry = await self._dispatcher.dispatch(action, topology=pipeline.topology, now=pipeline.now)
-            self._tell([] if entry == known else [entry])
+            await self._tell([] if entry == known else [entry])
         for result in reaction.results:
             answered = self._dispatcher.result(result)
-            self._tell([] if answered is None else [answered])
+            await self._tell([] if answered is None else [answered])
         if reaction.steps:
-            self._tell(self._dispatcher.expire(pipeline.now))
+            await self._tell(self._dispatcher.expire(pipeline.now))
 
     async def run(self) -> None:
         """Keep up the connection for commands, until cancelled."""
         await self._mqtt.run()
 
-    def _tell(self, entries: list[Entry]) -> None:
+    async def approve(self, action_id: str, actor: str, pipeline: Pipeline) -> Entry:
+        """Raises NotWaitingError."""
+        entry = await self._dispatcher.approve(action_id, actor, topology=pipeline.topology, now=pipeline.now)
+        await self._tell([entry])
+        return entry
+
+    async def reject(self, action_id: str, actor: str, reason: str, pipeline: Pipeline) -> Entry:
+        """Raises NotWaitingError."""
+        entry = self._dispatcher.reject(action_id, actor, reason, now=pipeline.now)
+        await self._tell([entry])
+        return entry
+
+    async def _tell(self, entries: list[Entry]) -> None:
+        if entries:
+            await self._store.add(map(progress_of, entries))
         for entry in entries:
             logger.info("%s of %s: %s %s", entry.action.verb, entry.action.device_id, entry.stage, entry.detail)
             for observe in self.observers:
@@ -73,3 +92,16 @@ class Responder:
 
     def close(self) -> None:
         self._ledger.close()
+
+
+def progress_of(entry: Entry) -> Progress:
+    """As subscribers see it."""
+    decision = entry.decision
+    return Progress(
+        action=entry.action,
+        stage=entry.stage,
+        at=rfc3339(entry.at),
+        detail=entry.detail,
+        allowed=None if decision is None else decision.allowed,
+        rule="" if decision is None else decision.rule,
+    )

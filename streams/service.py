@@ -12,14 +12,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
+from agents.alarmrules import AlarmRules
+from agents.annunciator import Annunciator
 from agents.runbook import Runbook
 from graph.detection import Model, load
+from schemas.device import DeviceId
 from streams.analysis import Analysis
 from streams.broker import SqliteLog
+from streams.controlroom import ControlRoom
 from streams.crashpoints import CrashPoints
+from streams.feed import Feed
 from streams.findings import FindingStore
 from streams.folder import Folder
 from streams.gateway import Gateway
+from streams.journal import AlarmJournal
+from streams.listening import ApiServer
+from streams.liveplant import LiveHands, LivePlant
 from streams.mqtt import Address, EmbeddedBroker
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
@@ -29,6 +37,7 @@ from streams.responder import Responder
 from streams.settings import Settings, SparkplugRole
 from streams.sparkplug import Manner, SparkplugHost
 from streams.topics import Topics
+from streams.traces import Traces
 from streams.windows import Lateness
 
 logger = logging.getLogger(__name__)
@@ -49,6 +58,11 @@ class Parts:
     responder: Responder
     publisher: Publisher
     projection: Projection
+    journal: AlarmJournal
+    feed: Feed
+    room: ControlRoom
+    url: str | None = None
+    """Of API and console."""
 
 
 class Service:
@@ -63,6 +77,8 @@ class Service:
         async with self.started() as parts:
             where = f"{parts.address.host}:{parts.address.port}"
             logger.info("site %s: MQTT on %s, data in %s", self._settings.site, where, self._settings.data)
+            if parts.url is not None:
+                logger.info("console and API: %s", parts.url)
             await asyncio.get_running_loop().create_future()
 
     @asynccontextmanager
@@ -71,10 +87,13 @@ class Service:
         settings, folder = self._settings, Folder(self._settings.data)
         async with AsyncExitStack() as stack:
             stack.enter_context(folder.locked())
+            server = stack.enter_context(closing(ApiServer(settings))) if settings.api else None
             address = await mqtt_address(settings, stack)
             parts = self._parts(stack, folder, address)
+            parts.url = None if server is None else server.url
             parts.analysis.restore()
-            parts.responder.recover(parts.analysis.pipeline.now)
+            parts.journal.restore()
+            await parts.responder.recover(parts.analysis.pipeline.now)
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for name, part in (
                 ("gateway", parts.gateway),
@@ -83,25 +102,37 @@ class Service:
                 ("publisher", parts.publisher),
                 ("responder", parts.responder),
                 ("projection", parts.projection),
+                ("alarms", parts.journal),
+                ("feed", parts.feed),
             ):
                 if part is None:
                     continue
                 task = tasks.create_task(part.run(), name=f"{settings.site}: {name}")
                 stack.callback(task.cancel)
+            if server is not None:
+                # Late, since its packages take a second to import, and the plant does not wait for its watchers.
+                task = tasks.create_task(self._serve(server, folder, parts), name=f"{settings.site}: API")
+                stack.callback(task.cancel)
             yield parts
+
+    async def _serve(self, server: ApiServer, folder: Folder, parts: Parts) -> None:
+        from streams.api.composition import serve  # noqa: PLC0415
+
+        await serve(self._settings, server, folder, parts)
 
     def _parts(self, stack: AsyncExitStack, folder: Folder, address: Address) -> Parts:
         settings, topics, crash = self._settings, Topics(self._settings.site), CrashPoints(self._settings.crash_at)
         outbox = stack.enter_context(closing(Outbox(folder.outbox)))
         log = stack.enter_context(closing(SqliteLog(folder.log)))
         store = stack.enter_context(closing(FindingStore(folder.findings)))
-        responder = Responder.of(settings, folder, topics, address)
+        responder = Responder.of(settings, folder, topics, address, store)
         stack.callback(responder.close)
         pipeline = pipeline_of(settings, settings.site, self._model, projected=True)
+        journal = journal_of(settings, store, pipeline)
         analysis = Analysis(
             pipeline,
             log=log,
-            store=store,
+            journal=journal,
             respond=responder.respond,
             folder=folder.path,
             every=settings.checkpoint_every,
@@ -110,18 +141,47 @@ class Service:
         )
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
-        publisher = Publisher(topics, address=address, store=store, found=analysis.found, crash=crash)
+        feed = Feed(store, zone_of=lambda device: zone_of(pipeline, device))
         return Parts(
-            address,
-            topics,
-            outbox,
-            store,
-            gateway,
-            sparkplug,
-            analysis,
-            responder,
-            publisher,
-            self._projection(folder, analysis),
+            address=address,
+            topics=topics,
+            outbox=outbox,
+            store=store,
+            gateway=gateway,
+            sparkplug=sparkplug,
+            analysis=analysis,
+            responder=responder,
+            publisher=Publisher(topics, address=address, store=store, crash=crash),
+            projection=self._projection(folder, analysis),
+            journal=journal,
+            feed=feed,
+            room=self._room(stack, folder, analysis, responder, journal=journal, store=store, feed=feed, outbox=outbox),
+        )
+
+    def _room(
+        self,
+        stack: AsyncExitStack,
+        folder: Folder,
+        analysis: Analysis,
+        responder: Responder,
+        *,
+        journal: AlarmJournal,
+        store: FindingStore,
+        feed: Feed,
+        outbox: Outbox,
+    ) -> ControlRoom:
+        traces, database = Traces(), stack.enter_context(closing(graph_store(self._settings, folder)))
+        analysis.observers.append(lambda reaction: traces.observe(reaction.steps))
+        return ControlRoom(
+            self._settings.site,
+            journal=journal,
+            store=store,
+            feed=feed,
+            outbox=outbox,
+            traces=traces,
+            live=LivePlant(analysis),
+            hands=LiveHands(analysis, responder),
+            database=database,
         )
 
     def _projection(self, folder: Folder, analysis: Analysis) -> Projection:
@@ -156,6 +216,24 @@ def sparkplug_host(
     return SparkplugHost(Manner.of(settings), address=address, outbox=outbox, crash=crash, stored=stored)
 
 
+def journal_of(settings: Settings, store: FindingStore, pipeline: Pipeline | None) -> AlarmJournal:
+    """The site's alarms; with the plant's time and graph where its pipeline is. Raises RuleFileError, OSError."""
+    annunciator = Annunciator(settings.site, rules_of(settings))
+    if pipeline is None:
+        return AlarmJournal(annunciator, store)
+    return AlarmJournal(annunciator, store, plant=lambda: pipeline.now, topology=lambda: pipeline.topology)
+
+
+def rules_of(settings: Settings) -> AlarmRules:
+    """Raises RuleFileError, OSError."""
+    return AlarmRules.load(settings.alarm_rules) if settings.alarm_rules else AlarmRules()
+
+
+def zone_of(pipeline: Pipeline, device: DeviceId) -> str | None:
+    known = pipeline.topology.device(device)
+    return None if known is None else known.zone
+
+
 def pipeline_of(settings: Settings, site: str, model: Model | None, *, projected: bool) -> Pipeline:
     """A site's pipeline as the settings want it, in the service and in a worker alike. Raises RuleFileError, OSError."""
     return Pipeline(
@@ -164,5 +242,6 @@ def pipeline_of(settings: Settings, site: str, model: Model | None, *, projected
         lateness=Lateness(allowed=int(settings.allowed_lateness * SECOND), idle=int(settings.idle_source * SECOND)),
         horizon=int(settings.horizon * SECOND),
         runbook=Runbook.load(settings.runbook, site=site) if settings.runbook else None,
+        alarm_rules=rules_of(settings),
         projected=projected,
     )

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from streams.cluster import Mechanism, Protocol
+from streams.roles import Role
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Prefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -35,6 +36,14 @@ class SparkplugRole(StrEnum):
     PASSIVE = "passive"
     ACTIVE = "active"
     PRIMARY = "primary"
+
+
+class Auth(StrEnum):
+    """Who must say who they are: all but those on this machine; all; nobody."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
 
 
 class Settings(BaseSettings):
@@ -86,6 +95,37 @@ class Settings(BaseSettings):
     checkpoint_every: float = Field(default=5, ge=0, description="Seconds between checkpoints while events come.")
     keep_records: int = Field(default=100_000, ge=0, description="Records of the log that are kept for replay.")
     webhooks: dict[str, str] = Field(default={}, description="Names of webhooks that runbooks may use, and their addresses.")
+
+    alarm_rules: Path | None = Field(
+        default=None, description="YAML file: delays, deadbands, latching, suppression by design and limits of alarms."
+    )
+    api: bool = Field(default=True, description="Serve the HTTP API.")
+    console: bool = Field(default=True, description="Serve the console with the API.")
+    api_bind: str = Field(default="127.0.0.1", description="Address on which API and console listen.")
+    api_port: Port = Field(default=8080, description="Their port (0: a free one).")
+    api_auth: Auth = Field(
+        default=Auth.AUTO, description="Who must show a key or a token: auto (all but on a loopback address), required, off."
+    )
+    api_hosts: tuple[str, ...] = Field(
+        default=(), description="Host names by which they may be asked for, besides their own, where nobody must show a key."
+    )
+    api_certificate: Path | None = Field(default=None, description="PEM file with the certificate: serve HTTPS.")
+    api_certificate_key: Path | None = Field(default=None, description="PEM file with its private key.")
+    oidc_issuer: str | None = Field(default=None, description="Whose tokens (JWT) are taken, as their `iss` says.")
+    oidc_audience: str = Field(default="openautoglm", description="What their `aud` must hold.")
+    oidc_keys: str | None = Field(
+        default=None,
+        description="Address or file of the issuer's public keys (JWKS); without it, what the issuer's discovery says.",
+    )
+    oidc_role_claim: str = Field(default="roles", description="Claim that holds the roles; a dot leads into an object.")
+    oidc_roles: dict[str, Role] = Field(
+        default={}, description="Which role a claimed name stands for; the roles' own names always do."
+    )
+    webhook_private: tuple[str, ...] = Field(
+        default=(), description="Private hosts and networks to which webhook subscriptions may go."
+    )
+    api_url: str | None = Field(default=None, description="For the command line: address of a service to ask and to tell.")
+    api_key: SecretStr | None = Field(default=None, description="For the command line: the key for it.")
 
     kafka_servers: str | None = Field(default=None, description="Kafka's bootstrap servers, `host:port,...`.")
     kafka_prefix: Prefix = Field(default="openautoglm", description="First part of the topics' names.")

@@ -15,6 +15,8 @@ from schemas.event import Micros
 from schemas.finding import Explanation, NeighbourShare, SignalShare
 
 Floats = NDArray[np.float64]
+PASSING = ("sensing", "outlook")
+"""Parts of a step that are not kept."""
 
 Shares = tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]
 """Signals and neighbours of one device with their unscaled parts of its score."""
@@ -29,6 +31,21 @@ class Sensing:
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What each of `columns` showed at a step and was expected to show given all else, in the signal's own unit.
+
+    `width`: how far from `expected` it may be before it is strange. `surprise` counts all views of it, in units of its own
+    limit. NaN where a signal is missing.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    value: Floats
+    expected: Floats
+    width: Floats
+    surprise: Floats
+
+
+@dataclass(frozen=True)
 class Step:
     """The plant and its devices at one grid time; arrays have one entry for each of `devices`.
 
@@ -36,7 +53,7 @@ class Step:
     states, by themselves and beside what acts on them. `conditional` and `marginal` are spreads of numeric signals, given all
     else and given the time of day, each at least 0; `shift` is the marginal one with its sign. `tail` says how far the
     strangest signal is in its tail, in mean excesses; `numeric` marks the devices with a sampled signal at hand. `shifts` are
-    the marginal ones of each of `sensing.columns`, NaN where it is missing.
+    the marginal ones of each of `sensing.columns`, NaN where it is missing. `sensing` and `outlook` are not packed.
     """
 
     at: Micros
@@ -56,10 +73,11 @@ class Step:
     shares: Mapping[DeviceId, Shares] = field(default_factory=dict)
     shifts: Floats = field(default_factory=lambda: np.zeros(0))
     sensing: Sensing | None = None
+    outlook: Outlook | None = None
 
     def packed(self) -> dict[str, Any]:
-        """As what a message can hold; without `sensing`, which comes with the next step again."""
-        plain = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray) and name != "sensing"}
+        """As what a message can hold; without what comes with the next step again."""
+        plain = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray) and name not in PASSING}
         arrays = {
             name: (value.dtype.str, value.tobytes()) for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }

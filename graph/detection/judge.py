@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.detection.discrete import Surprise, by_device, plant_surprise
-from graph.detection.evidence import Sensing, Shares, Step
+from graph.detection.evidence import Outlook, Sensing, Shares, Step
 from graph.detection.model import Model
 from graph.detection.numeric import Numeric, Strangeness
 from graph.detection.readings import Key
@@ -112,7 +112,24 @@ class Judge:
             shares=self._shares(findings, score),
             sensing=self.sensing,
             shifts=self._shifts(findings),
+            outlook=self._outlook(findings),
             **fields,
+        )
+
+    def _outlook(self, findings: Findings) -> Outlook | None:
+        """By the residual given all else, where a signal stands in spreads of it."""
+        if self.numeric is None or findings.strangeness is None or findings.known is None or findings.now is None:
+            return None
+        numeric, scale = self.numeric, self.numeric.scale
+        missing = np.where(findings.known, 0.0, np.nan)
+        value = scale.mean + scale.spread * findings.now + missing
+        unit = scale.spread * numeric.spread[0]
+        return Outlook(
+            columns=self._model.layout.sampled,
+            value=value,
+            expected=value - unit * findings.strangeness.residual,
+            width=unit * (numeric.start[0] + numeric.limits * numeric.excess[0]) + missing,
+            surprise=findings.strangeness.scores + missing,
         )
 
     def _shifts(self, findings: Findings) -> Floats:

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from schemas.decode import decode, original
 from streams.cli.terminal import DATA, MESSAGES, DataFolder, Exit, Json, fail, print_json, print_table
-from streams.outbox import DeadLetter, Outbox
+from streams.outbox import Outbox
 
 app = typer.Typer(no_args_is_help=True, help="Inputs that were refused.")
 SHOWN = 60
@@ -42,19 +41,11 @@ def replay(
     letters = [found for found in outbox.deadletters(limit=1_000_000) if number is None or found.number in number]
     if number is not None and (missing := set(number) - {found.number for found in letters}):
         fail(f"--number {', '.join(map(str, sorted(missing)))}: no such dead letter", Exit.USAGE)
-    accepted = [found.number for found in letters if asyncio.run(_again(outbox, found))]
+    accepted = [found.number for found in letters if asyncio.run(outbox.retry(found.number)).accepted]
     if json:
         print_json([{"tried": len(letters), "accepted": accepted}])
     else:
         MESSAGES.print(f"{len(letters)} tried, {len(accepted)} accepted, {len(letters) - len(accepted)} still refused")
-
-
-async def _again(outbox: Outbox, letter: DeadLetter) -> bool:
-    decoded = decode(original(letter.raw))
-    if decoded.invalid or not decoded.events:
-        return False
-    await outbox.replayed(letter.number, decoded.events)
-    return True
 
 
 def _outbox(data: Path) -> Outbox:

@@ -145,12 +145,9 @@ def _tell_changes(found: Changed, *, json: bool) -> None:
     if json:
         print_json([*({"device": change} for change in found.devices), *({"edge": change} for change in found.edges)])
     else:
-        changes = [*found.devices, *found.edges]
-        print_table(
-            f"{len(changes)} changes",
-            ("what", "before", "after"),
-            [(c.kind, _brief(c.before), _brief(c.after)) for c in changes],
-        )
+        rows = [(change.kind, _brief(change.before), _brief(change.after)) for change in found.devices]
+        rows += [(change.kind, _brief(change.before), _brief(change.after)) for change in found.edges]
+        print_table(f"{len(rows)} changes", ("what", "before", "after"), rows)
     _warn(cut_short=found.cut_short)
 
 

@@ -19,7 +19,7 @@ SITE = "e2e"
 @asynccontextmanager
 async def running(data: Path, *, model: Model | None = None, **settings: Any) -> AsyncIterator[tuple[Parts, Connection]]:
     """The parts, once the gateway listens, and a gateway's connection."""
-    service = Service(Settings(data=data, site=SITE, mqtt_port=0, **settings), model=model)
+    service = Service(Settings(data=data, site=SITE, mqtt_port=0, **{"api": False, **settings}), model=model)
     async with service.started() as parts:
         await asyncio.wait_for(parts.gateway.connected.wait(), 10)
         async with connect(parts.address, "e2e-client") as client:

@@ -71,13 +71,13 @@ def test_nothing_differs(ask: Run) -> None:
 
 def test_neighbours_and_impact(ask: Run) -> None:
     assert [
-        row["deviceId"] if "deviceId" in row else row["device_id"] for row in ask("ask", "neighbours", "pipe-1", "--json").rows
+        row["deviceId"] if "deviceId" in row else row["deviceId"] for row in ask("ask", "neighbours", "pipe-1", "--json").rows
     ] == [
         "junction-1",
         "pump-1",
     ]
     found = ask("ask", "impact", "pump-1", "--json").rows
-    assert [(row["device_id"], row["hops"]) for row in found] == [("pipe-1", 1), ("junction-1", 2), ("tank-1", 3)]
+    assert [(row["deviceId"], row["hops"]) for row in found] == [("pipe-1", 1), ("junction-1", 2), ("tank-1", 3)]
     assert ask("ask", "impact", "tank-1", "--json").rows == []
     assert ask("ask", "neighbours", "pipe-1", "--relation", "POWERS", "--json").rows == []
     assert "pipe-1" in ask("ask", "impact", "pump-1").out
@@ -94,10 +94,10 @@ def test_the_past_and_what_changed(ask: Run) -> None:
     before, after = rfc3339(Micros(START - STEP)), rfc3339(Micros(START + STEP))
     assert ask("ask", "past", before, "--json").rows == []
     rows = ask("ask", "past", after, "--json").rows
-    assert [row["device"]["device_id"] for row in rows if "device" in row] == NAMES
+    assert [row["device"]["deviceId"] for row in rows if "device" in row] == NAMES
     assert sum("edge" in row for row in rows) == 3
     around = ask("ask", "past", after, "--device", "tank-1", "--json").rows
-    assert [row["device"]["device_id"] for row in around if "device" in row] == ["junction-1", "tank-1"]
+    assert [row["device"]["deviceId"] for row in around if "device" in row] == ["junction-1", "tank-1"]
     changes = ask("ask", "changed", before, after, "--json").rows
     assert {row["device"]["kind"] for row in changes if "device" in row} == {"appeared"}
     assert ask("ask", "changed", after, rfc3339(Micros(START + 2 * STEP)), "--json").rows == []

@@ -1,0 +1,52 @@
+"""The live graph, asked like a database: what `graph.questions` needs, from the topology itself and of now alone.
+
+Used where the topology is: in the thread that owns it. A step costs the edges of the devices that it starts from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from graph.store import KnownDevice
+from graph.topology import Device, Topology
+from schemas.device import DeviceId, Edge
+from schemas.event import Micros
+
+KEY = attrgetter("source", "target", "relation")
+
+
+class LiveGraph:
+    """`graph.questions.Source` over a topology; `site` and `at` do not matter to it."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+
+    def devices(self, site: str, ids: Sequence[DeviceId] | None, at: Micros, *, limit: int) -> list[KnownDevice]:
+        del site, at
+        found = self._topology.devices() if ids is None else (self._topology.device(name) for name in dict.fromkeys(ids))
+        return sorted((known(device) for device in found if device is not None), key=attrgetter("device_id"))[:limit]
+
+    def edges(self, site: str, ends: Sequence[DeviceId] | None, at: Micros, *, limit: int) -> list[Edge]:
+        del site, at
+        if ends is None:
+            found = list(self._topology.edges())
+        else:
+            of = self._topology.edges_of
+            found = list({KEY(edge): edge for end in ends for edge in of(end)}.values())
+        found.sort(key=KEY)
+        return found[:limit]
+
+
+def known(device: Device) -> KnownDevice:
+    """As a database of the graph would know it."""
+    return KnownDevice(
+        device.device_id,
+        device.state,
+        device.type,
+        device.location,
+        device.parent,
+        device.zone,
+        tuple(sorted(device.signals)),
+        device.properties,
+    )

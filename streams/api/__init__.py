@@ -1,0 +1,1 @@
+"""The HTTP API of one site: `application` makes it of a control room and a gate, `server` serves it with the console."""

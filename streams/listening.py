@@ -1,0 +1,85 @@
+"""Serves the application on a socket in the service's own event loop, and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from streams.settings import Settings
+
+logger = logging.getLogger(__name__)
+BACKLOG = 2_048
+LAST_WORDS = 1
+"""Seconds that requests under way have to end when the service does."""
+
+
+class ApiServer:
+    """`run` must be running. The socket is bound at once, so that an address in use is said at the start."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        family = socket.AF_INET6 if ":" in settings.api_bind else socket.AF_INET
+        self._socket = socket.socket(family)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((settings.api_bind, settings.api_port))
+        except OSError as error:
+            self._socket.close()
+            raise AddressError(
+                f"setting api_port: cannot listen on {settings.api_bind}:{settings.api_port}: {error.strerror}"
+            ) from error
+        self.port: int = self._socket.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        scheme = "http" if self._settings.api_certificate is None else "https"
+        host = f"[{self._settings.api_bind}]" if ":" in self._settings.api_bind else self._settings.api_bind
+        return f"{scheme}://{host}:{self.port}"
+
+    async def run(self, app: ASGIApp) -> None:
+        """Until cancelled."""
+        import uvicorn  # noqa: PLC0415 - the plant does not wait for it
+
+        class Server(uvicorn.Server):
+            """Signals are the service's business."""
+
+            @contextlib.contextmanager
+            def capture_signals(self) -> Iterator[None]:
+                yield
+
+        settings = self._settings
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            backlog=BACKLOG,
+            server_header=False,
+            timeout_graceful_shutdown=LAST_WORDS,
+            ssl_certfile=settings.api_certificate,
+            ssl_keyfile=_text(settings.api_certificate_key),
+        )
+        server = Server(config)
+        serving = asyncio.ensure_future(server.serve([self._socket]))
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            await serving
+            raise
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class AddressError(ValueError):
+    """The address cannot be listened on."""
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
