@@ -12,6 +12,7 @@ from schemas.alarm import Alarm, AlarmState
 from schemas.device import DeviceId, Edge, SignalKind, SignalName
 from schemas.event import Severity, SignalValue
 from streams.traces import Point
+from streams.webhooks.endpoint import Webhook
 
 Item = TypeVar("Item")
 
@@ -138,6 +139,16 @@ class Readiness(Answer, frozen=True):
 
     ready: bool
     checks: dict[str, str]
+
+
+class Secret(Answer, frozen=True):
+    """Shown once."""
+
+    secret: str
+
+
+class WebhookMade(Secret, frozen=True):
+    webhook: Webhook
 
 
 class Health(Answer, frozen=True):

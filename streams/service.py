@@ -38,6 +38,8 @@ from streams.settings import Settings, SparkplugRole
 from streams.sparkplug import Manner, SparkplugHost
 from streams.topics import Topics
 from streams.traces import Traces
+from streams.webhooks.body import Origin
+from streams.webhooks.book import Webhooks
 from streams.windows import Lateness
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Parts:
     journal: AlarmJournal
     feed: Feed
     room: ControlRoom
+    webhooks: Webhooks
     url: str | None = None
     """Of API and console."""
 
@@ -104,6 +107,7 @@ class Service:
                 ("projection", parts.projection),
                 ("alarms", parts.journal),
                 ("feed", parts.feed),
+                ("webhooks", parts.webhooks),
             ):
                 if part is None:
                     continue
@@ -142,6 +146,9 @@ class Service:
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
         feed = Feed(store, zone_of=lambda device: zone_of(pipeline, device))
+        origin = Origin(settings.site, settings.external_url or "")
+        webhooks = Webhooks.of(folder.webhooks, feed=feed, origin=origin, private=settings.webhook_private)
+        stack.callback(webhooks.close)
         return Parts(
             address=address,
             topics=topics,
@@ -155,6 +162,7 @@ class Service:
             projection=self._projection(folder, analysis),
             journal=journal,
             feed=feed,
+            webhooks=webhooks,
             room=self._room(stack, folder, analysis, responder, journal=journal, store=store, feed=feed, outbox=outbox),
         )
 

@@ -124,6 +124,9 @@ class Settings(BaseSettings):
     webhook_private: tuple[str, ...] = Field(
         default=(), description="Private hosts and networks to which webhook subscriptions may go."
     )
+    external_url: str | None = Field(
+        default=None, description="Address by which people reach the console; links in webhooks begin with it."
+    )
     api_url: str | None = Field(default=None, description="For the command line: address of a service to ask and to tell.")
     api_key: SecretStr | None = Field(default=None, description="For the command line: the key for it.")
 

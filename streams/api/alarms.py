@@ -17,15 +17,11 @@ from streams.answers import AlarmDetail
 from streams.api.answering import answer, paged
 from streams.api.document import replies
 from streams.api.gate import Engineer, Operator, Viewer
-from streams.api.parameters import Cursor, Id, Limit, MaybeDevice, instant_of
+from streams.api.parameters import KEY, Cursor, Id, Limit, MaybeDevice, instant_of
 from streams.api.problems import ProblemError
 from streams.api.repeats import Repeats
 from streams.controlroom import ControlRoom
 
-KEY = Annotated[
-    str | None,
-    Header(alias="idempotency-key", max_length=255, description="A verb that is sent again with the same key is done once."),
-]
 MATCH = Annotated[str | None, Header(alias="if-match", description="Only if the alarm's version is still this one.")]
 OPERATORS = {
     "acknowledge": Verb.ACKNOWLEDGE,

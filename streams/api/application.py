@@ -9,18 +9,19 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streams.api import alarms, document, events, operation, plant, problems, work
+from streams.api import alarms, document, events, operation, plant, problems, webhooks, work
 from streams.api.gate import FrontDoor, Gate
 from streams.api.operation import Ready
 from streams.api.repeats import Repeats
 from streams.controlroom import ControlRoom
 from streams.metrics import Metrics
+from streams.webhooks.book import Webhooks
 
 MOST_BODY = 64 * 1024
 """Bytes of a request: verbs with their reasons, and webhooks with their filters."""
 
 
-def application(room: ControlRoom, *, gate: Gate, repeats: Repeats, ready: Ready, metrics: Metrics) -> FastAPI:
+def application(room: ControlRoom, *, book: Webhooks, gate: Gate, repeats: Repeats, ready: Ready, metrics: Metrics) -> FastAPI:
     """Nothing of it is loaded from elsewhere, so there are no pages for the document: it is at /openapi.json."""
     app = FastAPI(
         title="Open-AutoGLM",
@@ -41,6 +42,7 @@ def application(room: ControlRoom, *, gate: Gate, repeats: Repeats, ready: Ready
         work.actions(room, repeats),
         work.deadletters(room, repeats),
         events.routes(room.feed),
+        webhooks.routes(book, repeats),
     ):
         app.include_router(router)
     problems.install(app)

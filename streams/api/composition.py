@@ -32,7 +32,12 @@ async def serve(settings: Settings, server: ApiServer, folder: Folder, parts: Pa
         if settings.api_auth is Auth.OFF and not gate.is_local:
             logger.warning("setting api_auth is off: whoever reaches %s may do everything", server.url)
         app = application(
-            parts.room, gate=gate, repeats=repeats, ready=Progress(parts), metrics=Metrics([ServiceFigures(parts)])
+            parts.room,
+            book=parts.webhooks,
+            gate=gate,
+            repeats=repeats,
+            ready=Progress(parts),
+            metrics=Metrics([ServiceFigures(parts)]),
         )
         folder.address.write_text(server.url, encoding="ascii")
         try:

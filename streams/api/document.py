@@ -11,11 +11,13 @@ from fastapi.openapi.utils import get_openapi
 from graph.questions import Changed
 from schemas.action import Progress
 from schemas.alarm import Flood, Kpis, Transition
-from schemas.finding import Alert, Fault
+from schemas.finding import Fault
 from streams import answers
 from streams.answers import Page
 from streams.api.problems import MEDIA, Problem
 from streams.outbox import DeadLetter, Replayed
+from streams.webhooks.endpoint import Change, Draft, Webhook
+from streams.webhooks.log import Delivery
 
 TEMPLATE = "#/components/schemas/{name}"
 REPLIES: dict[str, Any] = {
@@ -41,9 +43,16 @@ REPLIES: dict[str, Any] = {
     "replayed": Replayed,
     "readiness": answers.Readiness,
     "health": answers.Health,
-    "alert": Alert,
+    "webhooks": Page[Webhook],
+    "webhook": Webhook,
+    "webhook made": answers.WebhookMade,
+    "secret": answers.Secret,
+    "deliveries": Page[Delivery],
+    "delivery": Delivery,
+    "draft": Draft,
+    "change": Change,
 }
-"""Every kind of answer by its name in routes."""
+"""Every kind of answer, and of body, by its name in routes."""
 _SCHEMAS, _COMPONENTS = msgspec.json.schema_components([*REPLIES.values(), Problem], ref_template=TEMPLATE)
 _BY_NAME = dict(zip([*REPLIES, "problem"], _SCHEMAS, strict=True))
 WHEN = {
@@ -65,6 +74,11 @@ def replies(name: str, *problems: int, status: int = 200) -> dict[int | str, dic
         status: {"description": "Done", "content": {"application/json": {"schema": _BY_NAME[name]}}}
     }
     return found | problem_replies(401, 403, 422, *problems)
+
+
+def request_body(name: str) -> dict[str, Any]:
+    """The `openapi_extra` of a route that reads one of our own types."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _BY_NAME[name]}}}}
 
 
 def problem_replies(*problems: int) -> dict[int | str, dict[str, Any]]:

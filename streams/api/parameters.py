@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Header, Path, Query
 from pydantic import AwareDatetime
 
 from schemas.device import DEVICE_ID_PATTERN, DeviceId, Relation, SignalName
@@ -30,6 +30,12 @@ Relations = Annotated[list[Relation] | None, Query(description="Only along these
 Cursor = Annotated[str | None, Query(description="As `next` of the page before said.", max_length=512)]
 """Time zones are needed: nobody should have to guess whose noon it was."""
 When = Annotated[AwareDatetime | None, Query(description="As it stood at this time (RFC 3339).")]
+
+
+KEY = Annotated[
+    str | None,
+    Header(alias="idempotency-key", max_length=255, description="A verb that is sent again with the same key is done once."),
+]
 
 
 def _at(at: When = None) -> Micros | None:

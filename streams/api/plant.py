@@ -85,6 +85,15 @@ def routes(room: ControlRoom) -> APIRouter:
             raise ProblemError(404, f"device {device} has no signal {signal}")
         return answer(request, plant.trace(device, signal, limit=limit))
 
+    _graph(router, room)
+    _compared(router, room)
+    return router
+
+
+def _graph(router: APIRouter, room: ControlRoom) -> None:
+    """The graph around a device."""
+    plant = room.plant
+
     @router.get("/topology", responses=replies("topology", 304, 404, 503))
     async def topology(
         request: Request, _: Viewer, device: MaybeDevice = None, hops: Hops = 1, at: At = None, limit: Most = FIRST
@@ -112,9 +121,6 @@ def routes(room: ControlRoom) -> APIRouter:
     ) -> Response:
         """What a device takes down when it fails: where influence from it gets, nearest first."""
         return answer(request, await plant.impact(device, hops=hops, at=at, limit=limit))
-
-    _compared(router, room)
-    return router
 
 
 def _compared(router: APIRouter, room: ControlRoom) -> None:

@@ -17,6 +17,8 @@ from graph.store import StoreAwayError, StoreError
 from graph.topology import TooLongAgoError
 from streams.outbox import UnknownInputError
 from streams.plantview import NotHereError, UnknownDeviceError
+from streams.webhooks.endpoint import InvalidWebhookError
+from streams.webhooks.record import TooManyWebhooksError, UnknownDeliveryError, UnknownWebhookError
 
 logger = logging.getLogger(__name__)
 MEDIA = "application/problem+json"
@@ -65,6 +67,14 @@ class ProblemError(Exception):
         self.headers = headers
 
 
+class InvalidError(Exception):
+    """A part of a request is not valid."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(detail)
+        self.fault = Fault(f"/{pointer}", detail)
+
+
 def answered(
     status: int, detail: str = "", *, instance: str = "", errors: tuple[Fault, ...] = (), headers: dict[str, str] | None = None
 ) -> Response:
@@ -77,6 +87,9 @@ STATUS: dict[type[Exception], int] = {
     UnknownDeviceError: 404,
     UnknownAlarmError: 404,
     UnknownInputError: 404,
+    UnknownWebhookError: 404,
+    UnknownDeliveryError: 404,
+    TooManyWebhooksError: 409,
     NotHereError: 404,
     TooLongAgoError: 404,
     RefusedError: 409,
@@ -93,6 +106,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _asked)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(InvalidError, _part)
+    app.add_exception_handler(InvalidWebhookError, _part)
     app.add_exception_handler(Exception, _failed)
 
 
@@ -116,6 +131,11 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = tuple(Fault(_pointer(found), str(found.get("msg", ""))) for found in error.errors()[:20])
     return answered(422, "the request is not valid", instance=request.url.path, errors=errors)
+
+
+async def _part(request: Request, error: Exception) -> Response:
+    fault = error.fault if isinstance(error, InvalidError) else Fault(f"/body/{getattr(error, 'field', '')}", str(error))
+    return answered(422, "the request is not valid", instance=request.url.path, errors=(fault,))
 
 
 async def _failed(request: Request, error: Exception) -> Response:

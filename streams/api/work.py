@@ -13,11 +13,10 @@ from agents.entry import Stage
 from schemas.device import DeviceId
 from schemas.event import Micros, micros
 from schemas.finding import Fault
-from streams.api.alarms import KEY
 from streams.api.answering import answer, paged
 from streams.api.document import replies
 from streams.api.gate import Engineer, Operator, Viewer
-from streams.api.parameters import At, Cursor, Id, Limit, MaybeDevice, instant_of
+from streams.api.parameters import KEY, At, Cursor, Id, Limit, MaybeDevice, instant_of
 from streams.api.problems import ProblemError
 from streams.api.repeats import Repeats
 from streams.controlroom import ControlRoom

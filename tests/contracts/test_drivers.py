@@ -14,9 +14,21 @@ DRIVERS = {
     "faust": {"streams/worker.py"},
     "aiomqtt": {"streams/mqtt.py"},
     "amqtt": {"streams/mqtt.py"},
-    "httpx": {"streams/outlets.py"},
+    "httpx": {"streams/outlets.py", "streams/webhooks/url.py", "streams/access.py", "streams/cli/remote.py"},
+    "httpcore": {"streams/webhooks/guard.py", "streams/webhooks/sender.py"},
+    "fastapi": {
+        f"streams/api/{name}.py"
+        for name in (
+            *("alarms", "answering", "application", "document", "events", "gate", "operation", "parameters", "plant"),
+            *("problems", "repeats", "webhooks", "work"),
+        )
+    },
+    "uvicorn": {"streams/listening.py"},
+    "jwt": {"streams/access.py"},
+    "prometheus_client": {"streams/metrics.py"},
     "sqlite3": {"streams/database.py", "streams/broker.py", "streams/outbox.py", "streams/findings.py", "agents/ledger.py"}
-    | {"graph/sqlite_store.py"},
+    | {"graph/sqlite_store.py", "streams/access.py", "streams/api/repeats.py"}
+    | {"streams/webhooks/record.py", "streams/webhooks/log.py"},
     "neo4j": {"graph/neo4j.py"},
     "wntr": {"streams/simulator/network.py"},
 }

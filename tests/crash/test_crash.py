@@ -64,6 +64,7 @@ class Process:
             "OPENAUTOGLM_SITE": SITE,
             "OPENAUTOGLM_MODEL": str(model),
             "OPENAUTOGLM_CHECKPOINT_EVERY": "0.2",
+            "OPENAUTOGLM_API_PORT": "0",
         }
         if port is not None:
             self._environment |= {"OPENAUTOGLM_MQTT_HOST": "127.0.0.1", "OPENAUTOGLM_MQTT_PORT": str(port)}
