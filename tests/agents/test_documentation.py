@@ -8,15 +8,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents.alarmrules import About, AlarmRule, AlarmRules, AlarmRulesFile, SuppressWhen
 from agents.alarms import AlarmSettings
 from agents.entry import Stage
 from agents.fakes import MemoryLedger
 from agents.policy import Allow, Deny, Policy, PolicyFile, Scope
 from agents.rulefile import parse
 from agents.runbook import Runbook, RunbookFile, Then, When
+from schemas.alarm import AlarmState, Limits
 from schemas.device import DeviceId
 from schemas.event import Connected
-from tests.agents.plant import PIPE, VALVE, alert, event, fault, plant, second
+from tests.agents.plant import PIPE, PUMP, TANK, VALVE, alert, event, fault, plant, second
 
 TEXT = (Path(__file__).parents[2] / "docs" / "alarms-and-actions.md").read_text(encoding="utf-8")
 SHOWN = {kind: block.encode() for kind, block in re.findall(r"```yaml (\w+)\n(.*?)```", TEXT, re.DOTALL)}
@@ -42,7 +44,18 @@ def test_the_main_valve_is_never_touched() -> None:
     assert not policy.decide(msgspec.structs.replace(close, device_id=main), topology, second(0)).allowed
 
 
-@pytest.mark.parametrize("kind", [When, Then, Scope, Allow, Deny])
+def test_the_alarm_rules_are_about_what_they_say() -> None:
+    rules = AlarmRules(parse(SHOWN["alarmrules"], AlarmRulesFile, name="alarmrules"))
+    names = [rules.rule_for(device, kind, plant()).name for device, kind in ((PUMP, "control:dry"), (TANK, "anomaly"))]
+    assert names == ["pumps at a standstill", "tanks in the west"]
+    assert (rules.limits.operators, rules.limits.longest_shelf) == (2, 28_800)
+
+
+def test_every_state_of_an_alarm_is_described() -> None:
+    assert [state for state in AlarmState if f"`{state}`" not in TEXT] == []
+
+
+@pytest.mark.parametrize("kind", [When, Then, Scope, Allow, Deny, AlarmRule, About, SuppressWhen, Limits])
 def test_every_field_is_described(kind: type) -> None:
     fields: tuple[str, ...] = kind.__struct_encode_fields__  # type: ignore[attr-defined]
     assert [name for name in fields if f"`{name}`" not in TEXT] == []
