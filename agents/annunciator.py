@@ -232,6 +232,7 @@ class Draft:
             alarm=after,
             verb=verb,
             before=AlarmState.NORMAL if held is None else held.state,
+            annunciated_before=held is not None and held.annunciated,
             time=rfc3339(self._recorded_at if at is None else at),
             recorded_at=rfc3339(self._recorded_at),
             actor=actor,

@@ -28,14 +28,15 @@ class FakeOutlet:
 class FakeEngine:
     """Says the same to every action; with an `error`, raises it instead."""
 
-    def __init__(self, *, allowed: bool, error: Exception | None = None) -> None:
+    def __init__(self, *, allowed: bool, approval: bool = False, error: Exception | None = None) -> None:
         self.allowed = allowed
+        self.approval = approval
         self.error = error
 
     def decide(self, action: Action, topology: Topology, now: Micros) -> Decision:  # noqa: ARG002 - the same to all
         if self.error is not None:
             raise self.error
-        return Decision(action.action_id, allowed=self.allowed, rule="fake", reason="always", at=now)
+        return Decision(action.action_id, allowed=self.allowed, rule="fake", reason="always", at=now, approval=self.approval)
 
 
 class MemoryLedger:

@@ -109,7 +109,8 @@ class Alarm(Finding, frozen=True, kw_only=True):
 
 
 class Transition(Finding, frozen=True, kw_only=True):
-    """One step in an alarm's life; `alarm` is as it was afterwards, so the newest transition tells all.
+    """One step in an alarm's life; `alarm` is as it was afterwards, so the newest transition tells all. `annunciated_before`:
+    whether it asked for an operator until then.
 
     `time` is the plant's where the plant moved the alarm, else the wall clock's; `recorded_at` is always the latter. `actor`:
     `plant`, `clock`, `rule:NAME`, or who gave the verb.
@@ -118,6 +119,7 @@ class Transition(Finding, frozen=True, kw_only=True):
     alarm: Alarm
     verb: Verb
     before: AlarmState
+    annunciated_before: bool = False
     time: str
     recorded_at: str
     actor: str

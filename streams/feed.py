@@ -18,7 +18,7 @@ import msgspec
 
 from agents.severity import at_least
 from schemas.action import Progress
-from schemas.alarm import HIDDEN, Flood, Transition
+from schemas.alarm import Flood, Transition
 from schemas.device import DeviceId
 from schemas.event import Severity
 from schemas.finding import Alert, Fault
@@ -130,10 +130,9 @@ class Feed:
         match msgspec.json.decode(row.body, type=TYPES[row.kind]):
             case Alert() as alert:
                 return self._about(plain, [alert.device_id], alert.severity, alert.fault_id)
-            case Transition(alarm=alarm, before=before):
+            case Transition(alarm=alarm, annunciated_before=before):
                 told = self._about(plain, [alarm.device_id], alarm.severity, alarm.alert.fault_id)
-                was = before not in HIDDEN and alarm.alert.suppressed_by is None
-                return msgspec.structs.replace(told, annunciated=alarm.annunciated or was)
+                return msgspec.structs.replace(told, annunciated=alarm.annunciated or before)
             case Fault() as fault:
                 devices = [origin.device_id for origin in fault.origins[:1]] + [part.device_id for part in fault.affected]
                 return self._about(plain, devices, None, fault.fault_id)

@@ -135,7 +135,7 @@ class Pipeline:
         body = event.body
         if isinstance(body, ControlAlarm | Disconnected | Connected):
             self.now = event.stamp.at
-            self._alert(self._alarms.control(event), reaction)
+            self._alert(self._alarms.control(event, self.topology), reaction)
         elif isinstance(body, ActionResult):
             reaction.results.append(event)
 

@@ -116,7 +116,7 @@ class PlantView:
                 )
             )
             self._census = await asyncio.to_thread(_counted, version, devices, edges)
-            self._count_after = time.monotonic() + max(1.0, PATIENCE * (time.monotonic() - began))
+            self._count_after = time.monotonic() + PATIENCE * (time.monotonic() - began)
             return self._census
 
     async def overview(self) -> Overview:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agents.dispatcher import Dispatcher, NotSentError, Outlet
+from agents.dispatcher import Dispatcher, NotSentError, NotWaitingError, Outlet
 from agents.entry import Entry, Ledger, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
 from agents.ledger import SqliteLedger
@@ -285,3 +285,52 @@ async def test_the_hourly_limit_counts_what_is_on_record(ledger: Ledger) -> None
     times = [0, 1, 2, 3601, 3602]
     stages = [(await done(acting, action(action_id=f"a{at}", expires_at=late), at)).stage for at in times]
     assert stages == [Stage.SENT, Stage.SENT, Stage.REFUSED, Stage.SENT, Stage.SENT]
+
+
+# --- Approval -----------------------------------------------------------------------------------------------------------------
+
+
+def careful(ledger: Ledger, outlet: Outlet) -> Dispatcher:
+    return Dispatcher(engine=FakeEngine(allowed=True, approval=True), ledger=ledger, outlets={"mqtt": outlet})
+
+
+async def test_what_needs_approval_waits_for_it_and_goes_once(ledger: Ledger) -> None:
+    outlet = FakeOutlet()
+    acting = careful(ledger, outlet)
+    assert [(await done(acting, action(), at)).stage for at in (0, 1)] == [Stage.WAITING, Stage.WAITING]
+    assert outlet.sent == []
+    entry = await acting.approve(action().action_id, "ada", topology=plant(), now=second(2))
+    assert (entry.stage, entry.approved_by, outlet.sent) == (Stage.SENT, "ada", [action()])
+    with pytest.raises(NotWaitingError, match="is sent"):
+        await acting.approve(action().action_id, "bob", topology=plant(), now=second(3))
+    assert stages(ledger, action()) == [Stage.WAITING, Stage.ALLOWED, Stage.CLAIMED, Stage.SENT]
+
+
+async def test_what_was_rejected_stays_so(ledger: Ledger) -> None:
+    outlet = FakeOutlet()
+    acting = careful(ledger, outlet)
+    await done(acting, action())
+    entry = acting.reject(action().action_id, "ada", "people are in there", now=second(1))
+    assert (entry.stage, entry.detail) == (Stage.REFUSED, "rejected by ada: people are in there")
+    assert (await done(acting, action(), 2)).stage is Stage.REFUSED
+    assert outlet.sent == []
+
+
+async def test_nobody_approves_in_time_or_too_late(ledger: Ledger) -> None:
+    acting = careful(ledger, FakeOutlet())
+    await done(acting, action())
+    late = msgspec.structs.replace(action(), action_id="other")
+    await done(acting, late)
+    entry = await acting.approve("other", "ada", topology=plant(), now=second(1e6))
+    assert (entry.stage, entry.detail) == (Stage.EXPIRED, "approved too late")
+    (expired,) = acting.expire(second(1e6))
+    assert (expired.stage, expired.detail) == (Stage.EXPIRED, "not approved in time")
+
+
+async def test_an_approval_does_not_overrule_the_policy(ledger: Ledger) -> None:
+    engine, outlet = FakeEngine(allowed=True, approval=True), FakeOutlet()
+    acting = Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": outlet})
+    await done(acting, action())
+    engine.allowed = False
+    entry = await acting.approve(action().action_id, "ada", topology=plant(), now=second(1))
+    assert (entry.stage, outlet.sent) == (Stage.REFUSED, [])
