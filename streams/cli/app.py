@@ -7,7 +7,20 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from streams.cli import cluster, deadletters, inspection, operation, projection, questions, recordings, schema
+from streams.cli import (
+    actions,
+    alarms,
+    cluster,
+    deadletters,
+    events,
+    faults,
+    keys,
+    operation,
+    projection,
+    recordings,
+    schema,
+    topology,
+)
 
 VARIADIC = "--events"
 
@@ -28,16 +41,22 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     recordings.train,
     recordings.replay,
     recordings.validate,
-    inspection.topology,
-    inspection.faults,
-    inspection.alarms,
 )
 for command in COMMANDS:
     app.command()(command)
-app.add_typer(deadletters.app, name="deadletter")
-app.add_typer(schema.app, name="schema")
-app.add_typer(questions.app, name="ask")
-app.add_typer(projection.app, name="projection")
+GROUPS = {
+    "alarm": alarms.app,
+    "fault": faults.app,
+    "topology": topology.app,
+    "events": events.app,
+    "action": actions.app,
+    "key": keys.app,
+    "deadletter": deadletters.app,
+    "projection": projection.app,
+    "schema": schema.app,
+}
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
 
 
 def spread(arguments: Sequence[str]) -> list[str]:

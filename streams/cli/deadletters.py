@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.terminal import DATA, MESSAGES, DataFolder, Exit, Json, fail, print_json, print_table
+from streams.cli.terminal import DATA, DataFolder, Exit, Json, fail, print_json, print_table, say
 from streams.outbox import Outbox
 
 app = typer.Typer(no_args_is_help=True, help="Inputs that were refused.")
@@ -45,7 +45,7 @@ def replay(
     if json:
         print_json([{"tried": len(letters), "accepted": accepted}])
     else:
-        MESSAGES.print(f"{len(letters)} tried, {len(accepted)} accepted, {len(letters) - len(accepted)} still refused")
+        say(f"{len(letters)} tried, {len(accepted)} accepted, {len(letters) - len(accepted)} still refused")
 
 
 def _outbox(data: Path) -> Outbox:

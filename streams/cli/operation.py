@@ -12,12 +12,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from pydantic import ValidationError
+from rich.text import Text
 
 from agents.rulefile import RuleFileError
 from graph.detection import ModelError
 from schemas.event import Micros, rfc3339
 from streams.checkpoint import DamagedError
-from streams.cli.terminal import MESSAGES, OUT, Exit, Json, fail, log_to_stderr, print_json, print_table
+from streams.cli.terminal import OUT, Exit, Json, complain, fail, log_to_stderr, print_json, print_table, say
 from streams.demo import Demo, Plot
 from streams.demo.screen import Screen
 from streams.doctor import examine
@@ -36,7 +37,7 @@ def settings_of(**given: Any) -> Settings:
     except ValidationError as error:
         for found in error.errors():
             name = ".".join(map(str, found["loc"]))
-            MESSAGES.print(f"[bold red]setting {name}:[/] {found['msg']}", highlight=False)
+            complain(f"setting {name}: {found['msg']}")
         raise typer.Exit(Exit.USAGE) from error
 
 
@@ -58,7 +59,7 @@ def until_told(work: Coroutine[Any, Any, None]) -> None:
         try:
             await task
         except asyncio.CancelledError:
-            MESSAGES.print("stopped")
+            say("stopped")
 
     asyncio.run(run())
 
@@ -123,10 +124,10 @@ def simulate(
         start = Micros(START + round(fault_after * 3600e6))
         faults = [] if fault is None else [draw(fault, np.random.default_rng(seed), start=start)]
         for broken in faults:
-            MESSAGES.print(f"{broken.kind} at {broken.device} from {rfc3339(broken.start)}")
+            say(f"{broken.kind} at {broken.device} from {rfc3339(broken.start)}")
         if out is not None:
             count = write_recording(out, hours=hours or 24, seed=seed, faults=faults, site=site)
-            MESSAGES.print(f"{count:,} events: {out}")
+            say(f"{count:,} events: {out}")
             return
         until_told(_simulate(Address(mqtt_host, mqtt_port), site=site, seed=seed, speed=speed, hours=hours, faults=faults))
     except SimulatorMissingError as error:
@@ -139,7 +140,7 @@ async def _simulate(address: Address, *, site: str, seed: int, speed: float, hou
     plant = await asyncio.to_thread(Simulator, site, address, seed=seed, speed=speed)
     for broken in faults:
         plant.inject(broken)
-    MESSAGES.print(f"{len(plant.plant.equipment.gateways)} gateways publish to {address.host}:{address.port}")
+    say(f"{len(plant.plant.equipment.gateways)} gateways publish to {address.host}:{address.port}")
     await plant.run(hours=hours)
 
 
@@ -156,6 +157,6 @@ def doctor(json: Json = False) -> None:
     if json:
         print_json(found)
     else:
-        rows = [("ok" if check.ok else "[red]bad[/]", check.name, check.detail) for check in found]
+        rows = [("ok" if check.ok else Text("bad", style="red"), check.name, check.detail) for check in found]
         print_table("doctor", ("", "check", "detail"), rows)
     raise typer.Exit(Exit.DONE if all(check.ok for check in found) else Exit.WANTING)

@@ -12,7 +12,7 @@ from graph.store import GraphStore, StoreError
 from streams.checkpoint import DamagedError
 from streams.cli.cluster import kafka_parts
 from streams.cli.operation import settings_of
-from streams.cli.terminal import MESSAGES, Data, Exit, Json, SiteName, fail, print_json, print_table, progress
+from streams.cli.terminal import Data, Exit, Json, SiteName, fail, print_json, print_table, progress, say
 from streams.cluster import ClusterError
 from streams.folder import Folder
 from streams.projection import graph_store
@@ -69,7 +69,7 @@ def verify(data: Data = None, site: SiteName = None, json: Json = False) -> None
         rows = [(difference.kind, difference.key, difference.why) for difference in found.differences[:SHOWN]]
         print_table(f"{len(found.differences)} differences", ("kind", "key", "why"), rows)
     done = "not yet" if found.position is None else f"up to record {found.position.offset}"
-    MESSAGES.print(
+    say(
         f"{found.rows:,} rows compared, {len(found.differences):,} differ; the database is written {done}, "
         f"the checkpoint stands at {found.offset}, {found.waiting:,} rows wait"
     )
@@ -88,7 +88,7 @@ def rebuild(data: Data = None, site: SiteName = None, json: Json = False) -> Non
     if json:
         print_json([{"site": name, "rows": count}])
     else:
-        MESSAGES.print(f"{count:,} rows written")
+        say(f"{count:,} rows written")
 
 
 @app.command()

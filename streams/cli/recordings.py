@@ -16,7 +16,7 @@ from graph.detection.training import Fit
 from schemas.event import Event
 from schemas.finding import Invalid
 from streams import replay as replaying
-from streams.cli.terminal import MESSAGES, OUT, Exit, Json, fail, print_json, progress
+from streams.cli.terminal import OUT, Exit, Json, fail, plain, print_json, progress, say
 from streams.recordings import UnreadableError, chunks, ordered
 
 Events = Annotated[list[Path], typer.Option("--events", help="NDJSON files of events, plain or .gz; several may follow.")]
@@ -50,7 +50,7 @@ def train(
     if json:
         print_json([facts | {"figures": learnt.figures}])
     else:
-        MESSAGES.print(f"trained {facts['name']} on {len(events)} recordings in {facts['seconds']} s: {model}")
+        say(f"trained {facts['name']} on {len(events)} recordings in {facts['seconds']} s: {model}")
 
 
 def _network() -> Fit | None:
@@ -58,7 +58,7 @@ def _network() -> Fit | None:
     try:
         from graph.nn.training import fit  # noqa: PLC0415 - torch takes seconds to load, and a gateway has none
     except ImportError:
-        MESSAGES.print("torch is not installed: no graph network is trained (install the extra 'nn'; in a clone: make dev)")
+        say("torch is not installed: no graph network is trained (install the extra 'nn'; in a clone: make dev)")
         return None
     return fit
 
@@ -88,7 +88,7 @@ def replay(
     if json:
         print_json([summary])
     else:
-        MESSAGES.print(
+        say(
             f"{summary.received:,} events in {summary.seconds} s ({summary.events_per_second:,.0f}/s): "
             f"{summary.invalid} invalid, {summary.duplicate} duplicate, {summary.faults} faults, {summary.alarms} alarms: {out}"
         )
@@ -117,7 +117,7 @@ def validate(
                     _report(path, decoded.invalid, json=json)
     except UnreadableError as error:
         fail(str(error), Exit.UNREADABLE)
-    MESSAGES.print(f"{valid + invalid:,} lines: {valid:,} valid, {invalid:,} invalid")
+    say(f"{valid + invalid:,} lines: {valid:,} valid, {invalid:,} invalid")
     if strict and invalid:
         raise typer.Exit(Exit.WANTING)
 
@@ -128,4 +128,4 @@ def _report(path: Path, invalid: Iterable[Invalid], *, json: bool) -> None:
         return
     for found in invalid:
         where = f" at {found.pointer}" if found.pointer else ""
-        OUT.print(f"{path}:{found.offset + 1}: {found.reason}{where}", markup=False, highlight=False, soft_wrap=True)
+        OUT.print(plain(f"{path}:{found.offset + 1}: {found.reason}{where}"), markup=False, highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from schemas.compatibility import Mode
 from schemas.compatibility import check as compare
 from schemas.definitions import EVENTS
 from schemas.event import EventType
-from streams.cli.terminal import MESSAGES, OUT, Exit, Json, fail, print_json, print_table
+from streams.cli.terminal import OUT, Exit, Json, fail, print_json, print_table, say
 
 app = typer.Typer(no_args_is_help=True, help="JSON Schemas of events, and their evolution.")
 
@@ -34,7 +34,7 @@ def check(
             f"{len(breaks)} breaks", ("pointer", "rule", "why"), [(b.pointer or "/", b.rule, b.sentence) for b in breaks]
         )
     else:
-        MESSAGES.print(f"{new} may follow {old} ({mode})")
+        say(f"{new} may follow {old} ({mode})")
     raise typer.Exit(Exit.WANTING if breaks else Exit.DONE)
 
 

@@ -1,4 +1,7 @@
-"""What all commands print with: two consoles, JSON, progress, and how a command ends."""
+"""What all commands print with: two consoles, JSON, progress, and how a command ends.
+
+What comes from a plant or from people is text: `plain` shows what would be a command to the terminal as it was written.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 OUT = Console(width=None if sys.stdout.isatty() else 160)
 MESSAGES = Console(stderr=True)
@@ -23,9 +27,11 @@ MESSAGES = Console(stderr=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="Data folder of the service.", envvar="OPENAUTOGLM_DATA")]
 DATA = Path("data")
+Url = Annotated[str | None, typer.Option("--url", help="Address of a running service; its key is setting api_key.")]
+Output = Annotated[Path | None, typer.Option("--out", help="Read the output folder of a replay instead.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder of the service.")]
 SiteName = Annotated[str | None, typer.Option("--site", help="Name of the plant.")]
-"""These two have no default here: they are settings, and may come from the environment or the file."""
+"""Neither URL, folder nor site has a default here: they are settings, and may come from the environment or the file."""
 
 
 DRIVERS = ("aiokafka", "faust", "mode")
@@ -42,26 +48,57 @@ class Exit(IntEnum):
     UNREADABLE = 3
 
 
+CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""Control characters that JSON allows in strings, and terminals obey."""
+
+
+def plain(text: object) -> str:
+    r"""Data as one line of text, control characters and those that turn the writing direction as escapes.
+
+    >>> print(plain("pump\x1b[2J"), plain("a\u202eb"), plain("Kühlturm [red]1[/]"))
+    pump\x1b[2J a\u202eb Kühlturm [red]1[/]
+    """
+    found = str(text)
+    if found.isprintable():
+        return found
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in found)
+
+
+def say(message: str) -> None:
+    """A message for people."""
+    MESSAGES.print(Text(plain(message)), soft_wrap=True)
+
+
 def fail(message: str, code: Exit) -> NoReturn:
     """End the command with a message."""
-    MESSAGES.print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
+    complain(message)
     raise typer.Exit(code)
+
+
+def complain(message: str) -> None:
+    """What went wrong, where the command goes on."""
+    MESSAGES.print(Text.assemble(("error:", "bold red"), " ", plain(message)), soft_wrap=True)
 
 
 def print_json(items: Iterable[object]) -> None:
     """One JSON object a line."""
     for item in items:
-        sys.stdout.write((item if isinstance(item, bytes) else msgspec.json.encode(item)).decode() + "\n")
+        sys.stdout.write((item if isinstance(item, bytes) else msgspec.json.encode(item)).decode().translate(CONTROLS) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table for people."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=Text(plain(title)), title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
     OUT.print(table)
+
+
+def warn_cut_short(*, cut_short: bool) -> None:
+    if cut_short:
+        say("cut short: there is more; see --limit")
 
 
 @contextmanager

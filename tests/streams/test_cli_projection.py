@@ -1,8 +1,10 @@
-"""`projection` and `ask` on what a service left in its data folder, and on the same in Neo4j."""
+"""`projection`, `topology` and `fault` on what a service left in its data folder, and on the same in Neo4j."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.xdist_group("neo4j")
 Run = Callable[..., Ended]
 __all__ = ["run"]
 BROKEN = recording(260, seed=9, broken_from=180)
+ROW = ("pump-1", "pipe-1", "junction-1", "tank-1")
 NAMES = ["junction-1", "pipe-1", "pump-1", "tank-1"]
 
 
@@ -69,40 +72,51 @@ def test_nothing_differs(ask: Run) -> None:
     assert ask("projection", "status", "--json").rows[0]["ours"] is True
 
 
-def test_neighbours_and_impact(ask: Run) -> None:
-    assert [
-        row["deviceId"] if "deviceId" in row else row["deviceId"] for row in ask("ask", "neighbours", "pipe-1", "--json").rows
-    ] == [
-        "junction-1",
-        "pump-1",
-    ]
-    found = ask("ask", "impact", "pump-1", "--json").rows
+def test_neighbours_impact_and_ways(ask: Run) -> None:
+    found = ask("topology", "neighbours", "pipe-1", "--json").rows
+    assert [row["deviceId"] for row in found] == ["junction-1", "pump-1"]
+    found = ask("topology", "impact", "pump-1", "--json").rows
     assert [(row["deviceId"], row["hops"]) for row in found] == [("pipe-1", 1), ("junction-1", 2), ("tank-1", 3)]
-    assert ask("ask", "impact", "tank-1", "--json").rows == []
-    assert ask("ask", "neighbours", "pipe-1", "--relation", "POWERS", "--json").rows == []
-    assert "pipe-1" in ask("ask", "impact", "pump-1").out
-
-
-def test_the_path_of_a_fault_is_the_one_that_was_found(ask: Run) -> None:
-    faults = ask("faults", "--json").rows
-    assert faults
-    assert ask("ask", "path", faults[-1]["faultId"], "--json").rows == [faults[-1]]
-    assert ask("ask", "path", "fault-none").code == 2
+    assert ask("topology", "impact", "tank-1", "--json").rows == []
+    assert ask("topology", "neighbours", "pipe-1", "--relation", "POWERS", "--json").rows == []
+    assert "pipe-1" in ask("topology", "impact", "pump-1").out
+    (way,) = ask("topology", "path", "pump-1", "tank-1", "--json").rows
+    assert [(edge["source"], edge["target"]) for edge in way["edges"]] == list(itertools.pairwise(ROW))
+    back = ask("topology", "path", "tank-1", "pump-1")
+    assert (back.code, back.err) == (2, "error: Not found: no way leads from tank-1 to pump-1\n")
+    assert ask("topology", "path", "tank-1", "pump-1", "--any-edge").code == 0
+    assert ask("topology", "impact", "nobody").err == "error: Not found: no device nobody\n"
 
 
 def test_the_past_and_what_changed(ask: Run) -> None:
     before, after = rfc3339(Micros(START - STEP)), rfc3339(Micros(START + STEP))
-    assert ask("ask", "past", before, "--json").rows == []
-    rows = ask("ask", "past", after, "--json").rows
+    assert ask("topology", "show", "--at", before, "--json").rows == []
+    rows = ask("topology", "show", "--at", after, "--json").rows
     assert [row["device"]["deviceId"] for row in rows if "device" in row] == NAMES
     assert sum("edge" in row for row in rows) == 3
-    around = ask("ask", "past", after, "--device", "tank-1", "--json").rows
+    around = ask("topology", "show", "--at", after, "--device", "tank-1", "--json").rows
     assert [row["device"]["deviceId"] for row in around if "device" in row] == ["junction-1", "tank-1"]
-    changes = ask("ask", "changed", before, after, "--json").rows
+    changes = ask("topology", "diff", "--at", before, "--until", after, "--json").rows
     assert {row["device"]["kind"] for row in changes if "device" in row} == {"appeared"}
-    assert ask("ask", "changed", after, rfc3339(Micros(START + 2 * STEP)), "--json").rows == []
-    assert ask("ask", "past", "yesterday").code == 2
-    assert "time zone" in ask("ask", "past", "2026-01-05T08:30:00").err
+    assert len(ask("topology", "diff", "--at", before, "--json").rows) == len(changes)
+    assert ask("topology", "diff", "--at", after, "--until", rfc3339(Micros(START + 2 * STEP)), "--json").rows == []
+    assert ask("topology", "show", "--at", "yesterday").code == 2
+    assert "time zone" in ask("topology", "show", "--at", "2026-01-05T08:30:00").err
+
+
+def test_the_database_alone_knows_the_graph_and_the_faults(
+    ask: Run, service: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (fault, *_) = ask("fault", "list", "--json").rows
+    if "OPENAUTOGLM_NEO4J_URI" not in service:
+        shutil.copy(Path(service["OPENAUTOGLM_DATA"]) / "graph.db", tmp_path)
+    monkeypatch.setenv("OPENAUTOGLM_DATA", str(tmp_path))
+    assert ask("fault", "show", fault["faultId"], "--json").rows == [fault]
+    assert ask("fault", "show", "fault-none").code == 2
+    rows = ask("topology", "show", "--json").rows
+    assert [row["device"]["deviceId"] for row in rows if "device" in row] == NAMES
+    ended = ask("alarm", "list")
+    assert (ended.code, "no service" in ended.err) == (3, True)
 
 
 def test_rebuilding_gives_the_same(ask: Run) -> None:
@@ -129,14 +143,14 @@ def test_a_difference_is_listed_by_its_key(ask: Run, service: dict[str, str]) ->
 
 
 def test_a_folder_without_a_service(run: Run, tmp_path: Path) -> None:
-    for command in (("projection", "verify"), ("projection", "rebuild"), ("ask", "impact", "pump-1")):
+    for command in (("projection", "verify"), ("projection", "rebuild"), ("topology", "impact", "pump-1")):
         ended = run(*command, "--data", tmp_path)
         assert (ended.code, "no service" in ended.err) == (3, True), command
 
 
 def test_a_database_that_is_away_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAUTOGLM_NEO4J_URI", "bolt://127.0.0.1:1")
-    ended = run("ask", "impact", "pump-1", "--data", tmp_path)
+    ended = run("topology", "impact", "pump-1", "--data", tmp_path)
     assert (ended.code, "neo4j_uri" in ended.err) == (3, True)
     with pytest.raises(NothingThereError):
         FolderTruth(Folder(tmp_path)).live()

@@ -1,0 +1,66 @@
+"""`action list|approve|reject`: what the service does, and what waits for a person's word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from agents.entry import Stage
+from schemas.action import Progress
+from streams.cli.rooms import Where, opened
+from streams.cli.terminal import Data, Json, SiteName, Url, print_json, print_table
+
+app = typer.Typer(no_args_is_help=True, help="Actions, and what waits for approval.")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="An action's id.")]
+COLUMNS = ("action", "at", "verb", "device", "stage", "rule", "detail")
+
+
+@app.command("list")
+def list_(
+    stage: Annotated[list[Stage] | None, typer.Option(help="Only at this stage; several may be given.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only those of this device.")] = None,
+    url: Url = None,
+    data: Data = None,
+    site: SiteName = None,
+    json: Json = False,
+) -> None:
+    """How far each action has come, newest first."""
+    with opened(Where(url, data, site)) as room:
+        found = [one for one in room.actions() if (not stage or one.stage in stage) and device in (None, one.action.device_id)]
+    _print(found, f"{len(found)} actions", json=json)
+
+
+@app.command()
+def approve(action_id: Id, url: Url = None, data: Data = None, site: SiteName = None, json: Json = False) -> None:
+    """Say yes to an action that waits for it; the policy is asked once more, then it is done."""
+    with opened(Where(url, data, site), acting=True) as room:
+        found = room.approve(action_id)
+    _print([found], "approved", json=json)
+
+
+@app.command()
+def reject(
+    action_id: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the action.")],
+    url: Url = None,
+    data: Data = None,
+    site: SiteName = None,
+    json: Json = False,
+) -> None:
+    """Say no to an action that waits, for good."""
+    with opened(Where(url, data, site), acting=True) as room:
+        found = room.reject(action_id, reason)
+    _print([found], "rejected", json=json)
+
+
+def _print(found: Sequence[Progress], title: str, *, json: bool) -> None:
+    if json:
+        print_json(found)
+        return
+    rows = [
+        (one.action.action_id, one.at, one.action.verb, one.action.device_id, one.stage, one.rule, one.detail) for one in found
+    ]
+    print_table(title, COLUMNS, rows)
