@@ -49,7 +49,7 @@ def routes(room: ControlRoom, repeats: Repeats) -> APIRouter:
     """Reading for viewers, verbs for operators and engineers."""
     router = APIRouter(prefix="/v1/alarms", tags=["alarms"])
 
-    @router.get("", responses=replies("alarms", 304))
+    @router.get("", responses=replies("alarms", 304, 404))
     async def alarms(
         request: Request,
         _: Viewer,

@@ -65,4 +65,4 @@ def opened(cursor: str) -> str:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error) as error:
-        raise ProblemError(422, "cursor: not one that this service gave out") from error
+        raise ProblemError(404, "cursor: not one that this service gave out") from error

@@ -29,7 +29,7 @@ def application(room: ControlRoom, *, book: Webhooks, gate: Gate, repeats: Repea
         description=f"The plant {room.site}: its live graph, its alarms, and what is done about them.",
         docs_url=None,
         redoc_url=None,
-        max_body_size=MOST_BODY,
+        redirect_slashes=False,
         generate_unique_id_function=_named,
     )
     app.state.gate = gate
@@ -47,7 +47,7 @@ def application(room: ControlRoom, *, book: Webhooks, gate: Gate, repeats: Repea
         app.include_router(router)
     problems.install(app)
     document.install(app)
-    app.add_middleware(FrontDoor, gate=gate)
+    app.add_middleware(FrontDoor, gate=gate, most=MOST_BODY)
     app.add_middleware(Clock, metrics=metrics)
     return app
 

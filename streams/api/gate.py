@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -92,15 +93,16 @@ class Gate:
 
 
 class FrontDoor:
-    """Before all else: nobody is led here by a page of another site, and nothing here is led out.
+    """Before all else: nobody is led here by a page of another site, and nobody sends more than there is room for.
 
     Where nobody must say who they are, a web page elsewhere could make a browser on this machine ask; so the host asked for
     must be ours (against DNS rebinding), and what changes anything must not come from another origin.
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, most: int) -> None:
         self._app = app
         self._gate = gate
+        self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -108,7 +110,7 @@ class FrontDoor:
             return
         refusal = self._refusal(scope, Headers(scope=scope))
         if refusal is None:
-            await self._app(scope, receive, _covered(send))
+            await self._app(scope, _bounded(receive, self._most), _covered(send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -119,11 +121,29 @@ class FrontDoor:
         name = host.rsplit(":", 1)[0] if host.rsplit(":", 1)[-1].isdigit() else host
         if self._gate.open and name not in self._gate.hosts:
             return 421, f"this service is not {name[:128]!r}; setting api_hosts names other hosts"
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length[:20]) > self._most:
+            return 413, f"a request holds at most {self._most} bytes"
         origin = headers.get("origin")
         foreign = origin is not None and origin.partition("://")[2] != host
         if foreign and (scope["type"] == "websocket" or scope["method"] not in SAFE):
             return 403, "the request comes from a page of another site"
         return None
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """For bodies that do not say how long they are."""
+    size = 0
+
+    async def counting() -> Any:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most:
+            raise HTTPException(413, f"a request holds at most {most} bytes")
+        return message
+
+    return counting
 
 
 def _covered(send: Send) -> Send:

@@ -27,14 +27,14 @@ Most = Annotated[int, Query(ge=1, le=10_000, description="Devices of one answer.
 Hops = Annotated[int, Query(ge=1, le=100, description="How far.")]
 MaybeHops = Annotated[int | None, Query(ge=1, le=10_000, description="How far; without it, to the end.")]
 Relations = Annotated[list[Relation] | None, Query(description="Only along these relations; several may be given.")]
-Cursor = Annotated[str | None, Query(description="As `next` of the page before said.", max_length=512)]
+Cursor = Annotated[str | None, Query(description="As `next` of the page before said.", pattern="^[A-Za-z0-9_-]{1,512}$")]
 """Time zones are needed: nobody should have to guess whose noon it was."""
 When = Annotated[AwareDatetime | None, Query(description="As it stood at this time (RFC 3339).")]
 
 
 KEY = Annotated[
     str | None,
-    Header(alias="idempotency-key", max_length=255, description="A verb that is sent again with the same key is done once."),
+    Header(alias="idempotency-key", pattern="^[!-~]{1,255}$", description="What is sent again with the same key is done once."),
 ]
 
 

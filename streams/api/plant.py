@@ -46,7 +46,7 @@ def routes(room: ControlRoom) -> APIRouter:
         """The plant at a glance: its zones, how they are linked, and how many alarms ask for somebody in each."""
         return answer(request, await plant.overview())
 
-    @router.get("/devices", responses=replies("devices", 304))
+    @router.get("/devices", responses=replies("devices", 304, 404))
     async def devices(
         request: Request,
         _: Viewer,

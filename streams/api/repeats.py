@@ -18,7 +18,6 @@ from streams.api.problems import ProblemError
 from streams.database import Database
 
 HEADER = "idempotency-key"
-LONGEST = 255
 KEPT = 86_400.0
 """Seconds for which an answer is kept."""
 SCHEMA = """
@@ -35,7 +34,7 @@ class _Held(NamedTuple):
 
 
 class Repeats:
-    """Of one data folder."""
+    """Of one data folder. Routes bound the header (`streams.api.parameters`)."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, SCHEMA)
@@ -46,8 +45,6 @@ class Repeats:
         named = request.headers.get(HEADER)
         if named is None:
             return await work()
-        if not 0 < len(named) <= LONGEST:
-            raise ProblemError(422, f"{HEADER}: 1 to {LONGEST} characters")
         key = f"{principal.name}\0{request.method}\0{request.url.path}\0{named}"
         digest = hashlib.sha256(await request.body()).digest()
         held = await self._database.run(lambda connection: _find(connection, key))

@@ -31,7 +31,7 @@ def routes(book: Webhooks, repeats: Repeats) -> APIRouter:
 
 
 def _endpoints(router: APIRouter, book: Webhooks, repeats: Repeats) -> None:
-    @router.get("", responses=replies("webhooks", 304))
+    @router.get("", responses=replies("webhooks", 304, 404))
     async def listed(request: Request, _: Admin, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """All webhooks, oldest first, without their secrets."""
         return paged(request, await book.all(), limit=limit, key=lambda webhook: webhook.id, cursor=cursor)
@@ -100,7 +100,7 @@ def _deliveries(router: APIRouter, book: Webhooks, repeats: Repeats) -> None:
         """The log, oldest first: what was sent, how often, and what came of it."""
         text = "0" if cursor is None else opened(cursor)
         if not text.isdigit() or len(text) > 19:  # noqa: PLR2004 - digits of an int64
-            raise ProblemError(422, "cursor: not one that this service gave out")
+            raise ProblemError(404, "cursor: not one that this service gave out")
         found = await book.deliveries(WebhookId(webhook_id), after=int(text), limit=limit)
         return page(request, found, sealed(str(found[-1].number)) if len(found) == limit else None)
 

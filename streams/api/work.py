@@ -34,7 +34,7 @@ class Reason(BaseModel):
 def faults(room: ControlRoom) -> APIRouter:
     router = APIRouter(prefix="/v1/faults", tags=["faults"])
 
-    @router.get("", responses=replies("faults", 304))
+    @router.get("", responses=replies("faults", 304, 404))
     async def listed(
         request: Request,
         _: Viewer,
@@ -104,7 +104,7 @@ def figures(room: ControlRoom) -> APIRouter:
 def actions(room: ControlRoom, repeats: Repeats) -> APIRouter:
     router = APIRouter(prefix="/v1/actions", tags=["actions"])
 
-    @router.get("", responses=replies("actions", 304))
+    @router.get("", responses=replies("actions", 304, 404))
     async def listed(
         request: Request,
         _: Viewer,
@@ -153,7 +153,7 @@ def actions(room: ControlRoom, repeats: Repeats) -> APIRouter:
 def deadletters(room: ControlRoom, repeats: Repeats) -> APIRouter:
     router = APIRouter(prefix="/v1/deadletters", tags=["inputs"])
 
-    @router.get("", responses=replies("deadletters", 304))
+    @router.get("", responses=replies("deadletters", 304, 404))
     async def listed(request: Request, _: Viewer, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """Inputs that were refused, why, and where in them the fault is; newest first."""
         found = list(reversed(await room.deadletters()))

@@ -1,0 +1,206 @@
+"""Who may do what: each role on each route of the document, keys, tokens, and pages of other sites."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from streams.access import Keys, NotKnownError, Principal, Tokens
+from streams.folder import Folder
+from streams.roles import Role
+from tests.streams.api.serving import PUMP, Served, served
+
+OPEN = {("get", "/health"), ("get", "/ready")}
+VIEWER = {
+    ("get", path)
+    for path in (
+        *("/metrics", "/v1/overview", "/v1/devices", "/v1/devices/{device_id}", "/v1/signals", "/v1/trace", "/v1/topology"),
+        *("/v1/neighbours", "/v1/impact", "/v1/route", "/v1/changes", "/v1/alarms", "/v1/alarms/{alarm_id}", "/v1/faults"),
+        *("/v1/alarms/{alarm_id}/transitions", "/v1/faults/{fault_id}", "/v1/faults/{fault_id}/history", "/v1/flood"),
+        *("/v1/kpis", "/v1/actions", "/v1/actions/{action_id}", "/v1/deadletters", "/v1/events"),
+    )
+}
+OPERATOR = {
+    ("post", path)
+    for path in (
+        *(f"/v1/alarms/{{alarm_id}}/{verb}" for verb in ("acknowledge", "reset", "shelve", "unshelve")),
+        *(f"/v1/actions/{{action_id}}/{verb}" for verb in ("approve", "reject")),
+    )
+}
+ENGINEER = {
+    ("post", path)
+    for path in (
+        "/v1/deadletters/{number}/replay",
+        *(f"/v1/alarms/{{alarm_id}}/{verb}" for verb in ("suppress", "unsuppress", "take-out-of-service", "return-to-service")),
+    )
+}
+ADMIN = {
+    ("get", "/v1/webhooks"),
+    ("post", "/v1/webhooks"),
+    ("get", "/v1/webhooks/{webhook_id}"),
+    ("patch", "/v1/webhooks/{webhook_id}"),
+    ("delete", "/v1/webhooks/{webhook_id}"),
+    ("get", "/v1/webhooks/{webhook_id}/deliveries"),
+    *(("post", f"/v1/webhooks/{{webhook_id}}/{verb}") for verb in ("rotate", "enable", "disable", "test")),
+    ("post", "/v1/webhooks/deliveries/{delivery_id}/replay"),
+}
+NEEDED = (
+    dict.fromkeys(VIEWER, Role.VIEWER)
+    | dict.fromkeys(OPERATOR, Role.OPERATOR)
+    | dict.fromkeys(ENGINEER, Role.ENGINEER)
+    | dict.fromkeys(ADMIN, Role.ADMIN)
+)
+
+
+@pytest.fixture
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    async with served(tmp_path_factory.mktemp("api")) as found:
+        yield found
+
+
+async def status(client: httpx.AsyncClient, method: str, path: str) -> int:
+    """Of a request to something that is not there; of a stream its head alone."""
+    url = path.replace("{number}", "999").replace("{", "no-").replace("}", "")
+    async with client.stream(method, url, json={"reason": "x"} if method in {"post", "patch"} else None) as response:
+        if response.status_code >= 400:
+            await response.aread()
+            assert response.headers["content-type"] == "application/problem+json"
+            assert response.json()["status"] == response.status_code
+        return response.status_code
+
+
+async def test_every_route_lets_in_whom_it_should(api: Served) -> None:
+    document = (await api.client.get("/openapi.json")).json()
+    described = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    assert described == NEEDED.keys() | OPEN
+    for (method, path), needed in NEEDED.items():
+        for role, client in api.clients.items():
+            found = await status(client, method, path)
+            if role is None:
+                assert found == 401, (method, path)
+            else:
+                assert (found != 403) is role.may(needed), (method, path, role)
+                assert found not in {401, 500}
+    for method, path in OPEN:
+        assert await status(api.clients[None], method, path) == 200
+
+
+async def test_keys(tmp_path: Path) -> None:
+    with closing(Keys(tmp_path / "access.db")) as keys:
+        text = keys.add("ada", Role.OPERATOR)
+        old = keys.add("old", Role.ADMIN, expires=datetime.now(UTC) - timedelta(seconds=1))
+        assert keys.known(text) == Principal("ada", Role.OPERATOR)
+        for wrong in (text[:-1], text + "x", "", "oag__", "oag_" + "0" * 12 + "_x", old, text.replace("oag", "gao")):
+            with pytest.raises(NotKnownError):
+                keys.known(wrong)
+        assert keys.revoke(keys.every()[0].id) or keys.revoke(keys.every()[1].id)
+        stored = (tmp_path / "access.db").read_bytes() + (tmp_path / "access.db-wal").read_bytes()
+        assert text.rpartition("_")[2].encode() not in stored
+    assert (tmp_path / "access.db").stat().st_mode & 0o77 == 0
+
+
+async def test_a_revoked_key_counts_no_more_at_once(api: Served, tmp_path: Path) -> None:
+    folder = Folder(api.parts.room_folder) if hasattr(api.parts, "room_folder") else None
+    assert folder is None
+    viewer = api.clients[Role.VIEWER]
+    assert (await viewer.get("/v1/alarms")).status_code == 200
+
+
+async def test_wrong_credentials_are_refused_and_not_repeated(api: Served) -> None:
+    for value in ("Bearer nope", "Basic dXNlcjpwYXNz", "Bearer a.b.c", "Bearer " + "x" * 10_000, "Bearer oag_\u00e9"):
+        found = await api.clients[None].get("/v1/alarms", headers={b"authorization": value.encode("latin-1")})
+        assert found.status_code == 401, value
+        assert value.partition(" ")[2][:40] not in found.text
+        assert found.headers["www-authenticate"].startswith("Bearer")
+
+
+# --- Tokens -------------------------------------------------------------------------------------------------------------------
+
+ISSUER = "https://login.plant.example"
+
+
+@pytest.fixture(scope="module")
+def private() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+
+
+@pytest.fixture
+def jwks(private: rsa.RSAPrivateKey, tmp_path: Path) -> Path:
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(private.public_key()))
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [public | {"kid": "k1", "alg": "RS256", "use": "sig"}]}), encoding="utf-8")
+    return path
+
+
+def token(private: Any, *, algorithm: str = "RS256", **changed: Any) -> str:
+    claims = {"iss": ISSUER, "aud": "openautoglm", "sub": "ada", "exp": time.time() + 60, "realm": {"roles": ["ops", "x"]}}
+    held = {name: value for name, value in (claims | changed).items() if value is not None}
+    return jwt.encode(held, private, algorithm=algorithm, headers={"kid": "k1"})
+
+
+async def test_tokens_of_the_issuer(private: rsa.RSAPrivateKey, jwks: Path) -> None:
+    tokens = Tokens(issuer=ISSUER, audience="openautoglm", keys=str(jwks), claim="realm.roles", roles={"ops": Role.OPERATOR})
+    assert await tokens.known(token(private)) == Principal("ada", Role.OPERATOR)
+    both = token(private, realm={"roles": ["ops", "admin"]}, preferred_username="Ada")
+    assert await tokens.known(both) == Principal("Ada", Role.ADMIN)
+    stranger = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    wrong = {
+        "expired": token(private, exp=time.time() - 120),
+        "another audience": token(private, aud="other"),
+        "another issuer": token(private, iss="https://evil.example"),
+        "no end": token(private, exp=None),
+        "nobody": token(private, sub=None),
+        "another key": token(stranger),
+        "no role": token(private, realm={"roles": ["x"]}),
+        "odd roles": token(private, realm=[1, {}]),
+        "no signature": jwt.encode({"iss": ISSUER, "sub": "ada"}, None, algorithm="none", headers={"kid": "k1"}),  # type: ignore[arg-type]
+        "shared secret": token("s" * 32, algorithm="HS256"),
+        "nonsense": "a.b.c",
+    }
+    for name, text in wrong.items():
+        with pytest.raises(NotKnownError):
+            print(name, await tokens.known(text))
+
+
+async def test_a_token_opens_the_api(tmp_path: Path, private: rsa.RSAPrivateKey, jwks: Path) -> None:
+    settings = {
+        "oidc_issuer": ISSUER,
+        "oidc_keys": str(jwks),
+        "oidc_role_claim": "realm.roles",
+        "oidc_roles": {"ops": "operator"},
+    }
+    async with served(tmp_path / "data", **settings) as api:
+        name = await api.alarm()
+        headers = {"authorization": f"Bearer {token(private)}"}
+        done = await api.clients[None].post(f"/v1/alarms/{name}/acknowledge", headers=headers)
+        assert done.json()["alarm"]["acknowledged"] is True
+        steps = (await api.client.get(f"/v1/alarms/{name}/transitions")).json()["items"]
+        assert steps[-1]["actor"] == "ada"
+        assert (await api.clients[None].post(f"/v1/alarms/{name}/suppress", headers=headers)).status_code == 403
+
+
+# --- Pages of other sites -----------------------------------------------------------------------------------------------------
+
+
+async def test_on_loopback_nobody_needs_a_key_but_no_other_page_gets_in(tmp_path: Path) -> None:
+    async with served(tmp_path, api_auth="auto", api_hosts=["plant.example"]) as api:
+        anybody, name = api.clients[None], await api.alarm()
+        assert (await anybody.get("/v1/alarms")).status_code == 200
+        assert (await anybody.get("/v1/alarms", headers={"host": "evil.example"})).status_code == 421
+        assert (await anybody.get("/v1/alarms", headers={"host": "plant.example:80"})).status_code == 200
+        path = f"/v1/alarms/{name}/acknowledge"
+        assert (await anybody.post(path, headers={"origin": "https://evil.example"})).status_code == 403
+        assert (await anybody.post(path, headers={"origin": "null"})).status_code == 403
+        assert (await anybody.post(path, headers={"origin": str(anybody.base_url).rstrip("/")})).status_code == 200
+        steps = (await anybody.get(f"/v1/alarms/{name}/transitions")).json()["items"]
+        assert (steps[-1]["actor"], PUMP) == ("local", steps[-1]["alarm"]["deviceId"])
