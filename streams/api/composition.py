@@ -39,6 +39,10 @@ async def serve(settings: Settings, server: ApiServer, folder: Folder, parts: Pa
             ready=Progress(parts),
             metrics=Metrics([ServiceFigures(parts)]),
         )
+        if settings.console:
+            from streams.console.installation import install  # noqa: PLC0415 - a second that others need not wait
+
+            install(app, parts.room, gate)
         folder.address.write_text(server.url, encoding="ascii")
         try:
             await server.run(app)
