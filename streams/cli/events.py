@@ -20,6 +20,7 @@ from streams.findings import Kind
 from streams.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="What is found and done, as it comes.")
+KINDS = frozenset(Kind)
 PAUSE = 1.0
 """Seconds until a service that went away is looked for again."""
 
@@ -49,7 +50,7 @@ def tail(
     wanted = {"kind": kind, "device": device, "zone": zone, "severity": severity, "annunciated": annunciated or None}
     with telling():
         try:
-            Tail(settings, wanted, json=json).run(since)
+            Tail(settings, wanted, since=since, json=json).run()
         except KeyboardInterrupt:
             raise typer.Exit(Exit.DONE) from None
 
@@ -57,46 +58,50 @@ def tail(
 class Tail:
     """Follows, and comes back with the number that it got last."""
 
-    def __init__(self, settings: Settings, wanted: dict[str, Any], *, json: bool) -> None:
+    def __init__(self, settings: Settings, wanted: dict[str, Any], *, since: int | None, json: bool) -> None:
         self._settings = settings
         self._wanted = wanted
         self._json = json
-        self._reached: int | None = None
+        self._reached = since
+        self._met = False
         self._away = False
 
-    def run(self, since: int | None) -> NoReturn:
+    def run(self) -> NoReturn:
         """For ever. Raises AwayError if the service is not there at all, RoomError if it refuses us."""
-        from streams.cli.remote import AT_THE_END  # noqa: PLC0415 - its driver takes a while
-
-        self._reached = since
         while True:
             try:
-                self._follow(AT_THE_END if self._reached is None else self._reached)
+                self._follow()
             except AwayError as error:
-                if self._reached is None or self._reached == since:
+                if not self._met:
                     raise
                 if not self._away:
-                    say(f"{error}: trying again until it is back")
+                    say(f"{error}; trying again until it is back")
                 self._away = True
                 time.sleep(PAUSE)
 
-    def _follow(self, after: int) -> None:
-        from streams.cli import remote  # noqa: PLC0415
+    def _follow(self) -> None:
+        from streams.cli import remote  # noqa: PLC0415 - its driver takes a while
 
         # Asked each time: who starts again may be at another port.
         address = address_of(self._settings)
         if address is None:
             raise AwayError(f"--data {self._settings.data}: no service runs here")
+        after = remote.AT_THE_END if self._reached is None else self._reached
         with remote.opened(address, self._settings) as service:
             for sent in service.follow(after, **self._wanted):
-                if self._away:
-                    say(f"back: going on after number {self._reached}")
-                self._away = False
+                self._greet(address)
                 if sent.kind == "reset" and after != remote.AT_THE_END:
                     say(f"the service has not come as far as {after}: another data folder, or an old copy; going on from now")
-                elif sent.kind in set(Kind):
+                elif sent.kind in KINDS:
                     self._show(sent.number, Kind(sent.kind), sent.body)
                 self._reached = self._reached if sent.number is None else sent.number
+
+    def _greet(self, address: str) -> None:
+        if self._away:
+            say(f"{address} is back; going on where it was")
+        elif not self._met:
+            say(f"following {address}")
+        self._met, self._away = True, False
 
     def _show(self, number: int | None, kind: Kind, body: bytes) -> None:
         if self._json:

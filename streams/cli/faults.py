@@ -162,21 +162,25 @@ def _since(device: DeviceId, way: _Way) -> str:
 
 
 def _grow(tree: Tree, label: Text, device: DeviceId, way: _Way) -> None:
-    """A branch from a device on, each device once. With a list of what is left, as paths may be long."""
-    left = [(tree, label, device)]
+    """All that a device leads to, each device once. With a list of what is left, as paths may be long."""
+    left = _branch(tree, label, device, way)
     while left:
-        parent, label, device = left.pop()
-        while device not in way.drawn:
-            way.drawn.add(device)
-            steps = way.steps.get(device, [])
-            if len(steps) != 1:
-                branch = parent.add(label)
-                left += [(branch, _reached(step, way), step.target) for step in reversed(steps)]
-                break
-            label.append("\n").append_text(_reached(steps[0], way))
-            device = steps[0].target
-        else:
-            parent.add(label)
+        parent, step = left.pop()
+        left += _branch(parent, _reached(step, way), step.target, way)
+
+
+def _branch(parent: Tree, label: Text, device: DeviceId, way: _Way) -> list[tuple[Tree, PathStep]]:
+    """One branch, from a device to the next fork; the steps from there on, the first one last."""
+    steps: list[PathStep] = []
+    while device not in way.drawn:
+        way.drawn.add(device)
+        steps = way.steps.get(device, [])
+        if len(steps) != 1:
+            break
+        label.append("\n").append_text(_reached(steps[0], way))
+        device, steps = steps[0].target, []
+    branch = parent.add(label)
+    return [(branch, step) for step in reversed(steps)]
 
 
 def _reached(step: PathStep, way: _Way) -> Text:
