@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from agents.entry import Stage
 from schemas.action import Progress
 from streams.cli.rooms import Where, opened
-from streams.cli.terminal import Data, Json, SiteName, Url, print_json, print_table
+from streams.cli.terminal import Data, Json, SiteName, Url, print_json, print_table, stacked
 
 app = typer.Typer(no_args_is_help=True, help="Actions, and what waits for approval.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An action's id.")]
-COLUMNS = ("action", "at", "verb", "device", "stage", "rule", "detail")
+COLUMNS = ("action", "at", "stage", "rule", "detail")
 
 
 @app.command("list")
@@ -60,7 +61,10 @@ def _print(found: Sequence[Progress], title: str, *, json: bool) -> None:
     if json:
         print_json(found)
         return
-    rows = [
-        (one.action.action_id, one.at, one.action.verb, one.action.device_id, one.stage, one.rule, one.detail) for one in found
-    ]
-    print_table(title, COLUMNS, rows)
+    rows = [(_names(one), one.at, one.stage, one.rule, one.detail) for one in found]
+    print_table(title, COLUMNS, rows, whole=COLUMNS[:1])
+
+
+def _names(progress: Progress) -> Text:
+    action = progress.action
+    return stacked(f"{action.verb} of {action.device_id}", action.action_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +11,7 @@ from schemas.alarm import Alarm, AlarmState, Kpis, Transition, Verb
 from schemas.event import Severity, micros, rfc3339
 from streams.answers import AlarmDetail
 from streams.cli.rooms import RoomError, Wanted, Where, opened
-from streams.cli.terminal import Data, Exit, Json, Output, SiteName, Url, complain, fail, print_json, print_table
+from streams.cli.terminal import Data, Exit, Json, Output, SiteName, Url, complain, fail, print_json, print_table, stacked
 from streams.cli.times import after, instant, maybe_instant
 
 app = typer.Typer(no_args_is_help=True, help="Alarms: what asks for an operator, and what is done about it.")
@@ -20,7 +20,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="An alarm's id, or the ale
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of alarms, or alertIds of their newest occurrences.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the alarm.")]
 Needed = Annotated[str, typer.Option("--reason", help="Why; kept with the alarm, and needed.")]
-COLUMNS = ("alarm", "raised", "device", "condition", "severity", "state", "fault")
+COLUMNS = ("alarm", "raised", "severity", "state")
 
 
 # --- See --------------------------------------------------------------------------------------------------------------------
@@ -47,12 +47,17 @@ def list_(
     if json:
         print_json(found)
     else:
-        print_table(f"{len(found)} alarms", COLUMNS, [_row(detail.alarm) for detail in found])
+        _print(f"{len(found)} alarms", found)
+
+
+def _print(title: str, found: Iterable[AlarmDetail]) -> None:
+    print_table(title, COLUMNS, [_row(detail.alarm) for detail in found], whole=COLUMNS[:1])
 
 
 def _row(alarm: Alarm) -> Sequence[object]:
-    names = (alarm.alarm_id, alarm.raised_at, alarm.device_id, alarm.condition)
-    return (*names, alarm.severity, alarm.state, alarm.alert.fault_id or "")
+    fault = [alarm.alert.fault_id] if alarm.alert.fault_id is not None else []
+    names = stacked(f"{alarm.device_id} {alarm.condition}", alarm.alarm_id, *fault)
+    return names, alarm.raised_at, alarm.severity, alarm.state
 
 
 @app.command()
@@ -77,7 +82,8 @@ def _facts(alarm: Alarm) -> list[tuple[str, object]]:
         "condition": alarm.condition,
         "severity": alarm.severity,
         "state": alarm.state,
-        "raised": f"{alarm.raised_at} ({alarm.occurrences} times in all)",
+        "raised": alarm.raised_at,
+        "occurrences": alarm.occurrences,
         "score": f"{alarm.alert.score:.2f}",
         "fault": alarm.alert.fault_id,
         "under": alarm.alert.suppressed_by,
@@ -231,5 +237,5 @@ def _do(verb: Verb, alarm_ids: Sequence[str], where: Where, *, reason: str, json
     if json:
         print_json(done)
     elif done:
-        print_table(str(verb), COLUMNS, [_row(detail.alarm) for detail in done])
+        _print(str(verb), done)
     raise typer.Exit(status)

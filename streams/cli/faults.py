@@ -41,7 +41,7 @@ def list_(
     rows = [
         (fault.fault_id, fault.opened_at, fault.closed_at or "open", _origins(fault), len(fault.affected)) for fault in found
     ]
-    print_table(f"{len(found)} faults", ("fault", "opened", "closed", "origins", "affected"), rows)
+    print_table(f"{len(found)} faults", ("fault", "opened", "closed", "origins", "affected"), rows, whole=("fault",))
 
 
 def _is_wanted(fault: Fault, *, still: bool, device: str | None) -> bool:

@@ -57,7 +57,7 @@ def list_(data: Data = None, json: Json = False) -> None:
         print_json(found)
         return
     rows = [(key.id, key.name, key.role, key.created, key.expires or "", key.revoked or "") for key in found]
-    print_table(f"{len(found)} keys", ("id", "name", "role", "created", "expires", "revoked"), rows)
+    print_table(f"{len(found)} keys", ("id", "name", "role", "created", "expires", "revoked"), rows, whole=("id",))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -86,14 +86,19 @@ def print_json(items: Iterable[object]) -> None:
         sys.stdout.write((item if isinstance(item, bytes) else msgspec.json.encode(item)).decode().translate(CONTROLS) + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table for people."""
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Collection[str] = ()) -> None:
+    """A table for people. `whole`: columns with ids, which are to be copied and so stay on one line as long as they can."""
     table = Table(title=Text(plain(title)), title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
     OUT.print(table)
+
+
+def stacked(*lines: object) -> Text:
+    """A cell of several lines."""
+    return Text("\n".join(map(plain, lines)))
 
 
 def warn_cut_short(*, cut_short: bool) -> None:

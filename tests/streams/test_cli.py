@@ -256,6 +256,18 @@ def test_the_graph_of_a_time(run: Run, folder: Path) -> None:
     assert (before.code, before.rows) == (0, [])
 
 
+def test_what_a_replay_found(run: Run, folder: Path, model: Path, tmp_path: Path) -> None:
+    replayed(run, tmp_path, folder / "day.ndjson", model=model)
+    (fault, *_) = run("fault", "list", "--out", tmp_path, "--json").rows
+    assert fault["origins"]
+    assert run("fault", "show", fault["faultId"], "--out", tmp_path, "--json").rows == [fault]
+    assert "origin with" in run("fault", "trace", fault["faultId"], "--out", tmp_path).out
+    alarms = run("alarm", "list", "--all", "--out", tmp_path, "--json").rows
+    assert {row["alarm"]["alert"]["faultId"] for row in alarms} >= {fault["faultId"]}
+    (figures,) = run("alarm", "kpis", "--out", tmp_path, "--json").rows
+    assert figures["raised"] >= len(alarms)
+
+
 def test_no_color_means_no_color(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     ended = run("topology", "show", "--events", folder / "day.ndjson")
