@@ -12,6 +12,7 @@ from nicegui import events, ui
 from nicegui.element import Element
 
 from agents.dispatcher import NotWaitingError
+from agents.entry import Stage
 from agents.roster import UnknownAlarmError
 from agents.verbs import RefusedError
 from graph.store import StoreError
@@ -38,6 +39,7 @@ WORDS = (
     NotAllowed := PermissionError,
 )
 """Errors whose message is meant for people."""
+MINUTE = 60_000_000
 SORRY = "This did not work. What went wrong stands in the service's log."
 
 
@@ -80,11 +82,12 @@ def plain(value: object) -> Any:
 class Visit:
     """One page in one browser. `refresh` is called when the feed or the plant has grown."""
 
-    def __init__(self, console: Console, *, here: str) -> None:
+    def __init__(self, console: Console, *, here: str, lively: bool = False) -> None:
         self.console = console
         self.room = console.room
         self._client = ui.context.client
         self._request = self._client.request
+        self._lively = lively
         self._seen: tuple[object, ...] = ()
         self.refresh: Callable[[], Awaitable[None]] | None = None
         self.shell = Shell()
@@ -103,9 +106,9 @@ class Visit:
         """Who acts, for the record. Raises PermissionError."""
         who = self.who
         if who is None:
-            raise NotAllowed("Your session has ended: log in again.")
+            raise PermissionError("Your session has ended: log in again.")
         if not who.role.may(role):
-            raise NotAllowed(f"This needs the role {role}; {who.name} is {who.role}.")
+            raise PermissionError(f"This needs the role {role}; {who.name} is {who.role}.")
         return who.name
 
     def say(self, words: str, *, bad: bool = False) -> None:
@@ -152,18 +155,21 @@ class Visit:
         await self._head(who)
 
     async def _version(self) -> tuple[object, ...]:
+        """What a page depends on; of the plant's time the minute, for `lively` pages every step."""
         try:
             census = (await self.room.plant.census()).version
         except (NotHereError, StoreError):
             census = -1
-        return self.console.watch.look().number, census
+        now = self.room.plant.now or 0
+        return (await self.console.watch.look()).number, census, now if self._lively else now // MINUTE
 
     async def _head(self, who: Principal) -> None:
-        look, now = self.console.watch.look(), self.room.plant.now
+        look, now = await self.console.watch.look(), self.room.plant.now
         head = {
             "who": f"{who.name} · {who.role}",
             "alarms": sum(alarm.annunciated for alarm in look.alarms),
             "unacknowledged": sum(alarm.annunciated and not alarm.acknowledged for alarm in look.alarms),
+            "waiting": sum(progress.stage == Stage.WAITING for progress in look.actions),
             "now": None if now is None else rfc3339(now),
             "flood": self.room.flood,
         }

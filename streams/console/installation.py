@@ -13,7 +13,11 @@ from starlette.types import Scope
 
 from schemas.device import DeviceId
 from streams.api.gate import Gate
+from streams.console.actions import ActionsPage
+from streams.console.alarms import AlarmsPage
+from streams.console.device import DevicePage
 from streams.console.door import Door, Login
+from streams.console.figures import FiguresPage
 from streams.console.frame import Console
 from streams.console.plant import PlantPage
 from streams.console.scenes import Scenes, Where
@@ -84,3 +88,19 @@ def _pages(console: Console) -> None:
     @ui.page("/faults/{fault_id:path}", title=f"Fault · {site}", response_timeout=PATIENCE)
     async def fault(fault_id: str) -> None:
         await PlantPage(console, Where(fault=fault_id)).begin()
+
+    @ui.page("/devices/{name:path}", title=f"Device · {site}", response_timeout=PATIENCE)
+    async def device(name: str) -> None:
+        await DevicePage(console, DeviceId(name)).begin()
+
+    @ui.page("/alarms", title=f"Alarms · {site}", response_timeout=PATIENCE)
+    async def alarms() -> None:
+        await AlarmsPage(console).begin()
+
+    @ui.page("/figures", title=f"Figures · {site}", response_timeout=PATIENCE)
+    async def figures() -> None:
+        await FiguresPage(console).begin()
+
+    @ui.page("/actions", title=f"Actions · {site}", response_timeout=PATIENCE)
+    async def actions() -> None:
+        await ActionsPage(console).begin()

@@ -13,10 +13,9 @@ from schemas.event import Micros, micros, rfc3339
 from schemas.finding import Fault, Finding
 from streams.console.frame import Console, View, Visit, plain
 from streams.console.scenes import Drawn, Scene, Where
+from streams.console.watch import Look
 from streams.plantview import NotHereError, UnknownDeviceError
 
-LISTED = 30
-"""Faults in the list."""
 STRONG = 3
 """Origins that are drawn boldly."""
 
@@ -111,12 +110,11 @@ class PlantPage:
             problem = f"This cannot be shown: {error}."
             self._drawn = Drawn(Scene(title="", crumbs=[("Plant", "/")]))
         now = self._console.watch.now
-        faults = await self._room.faults(limit=LISTED)
-        faults.sort(key=lambda one: (one.closed_at is None, one.updated_at), reverse=True)
-        self._paint()
+        look = await self._console.watch.look()
+        self._paint(look)
         self._view.show(
             scene=self._drawn.scene,
-            faults=faults,
+            faults=look.faults,
             overlay=None if fault is None else overlay(fault),
             chosen=self._where.fault,
             asof=None if self._at is None else rfc3339(self._at),
@@ -127,9 +125,9 @@ class PlantPage:
     def _no_fault(self) -> str:
         return "This fault is not known." if self._at is None else "This fault was not known then."
 
-    def _paint(self) -> None:
+    def _paint(self, look: Look) -> None:
         """States alone are sent without the scene, which is large."""
-        painted = plain(self._drawn.painted(self._console.watch.look().conditions) if self._at is None else {})
+        painted = plain(self._drawn.painted(look.conditions) if self._at is None else {})
         if painted != self._painted:
             self._painted = painted
             self._view.props["paint"] = painted

@@ -1,10 +1,14 @@
 // Faults, the open ones first; the one that is chosen told in words: where it began, which way it went, what is next.
 import { clock, device, lag, lasted, percent, when } from "console";
 
+const FEW = 8; // steps of a path before the others are asked for
+
 export const Faults = {
   name: "Faults",
   props: { faults: Array, overlay: Object, chosen: String, now: String },
   emits: ["choose"],
+  data: () => ({ FEW, all: false }),
+  watch: { chosen() { this.all = false; } },
   methods: {
     clock, device, lag, lasted, percent, when,
     first(fault) { return fault.origins.length ? fault.origins[0] : null; },
@@ -23,7 +27,8 @@ export const Faults = {
           <h3>Began at</h3>
           <ol class="origins"><li v-for="origin in overlay.fault.origins.slice(0, 5)" :key="origin.deviceId"><a :href="device(origin.deviceId)">{{ origin.deviceId }}</a><meter :value="origin.probability" max="1" aria-hidden="true"></meter><span>{{ percent(origin.probability) }}</span></li></ol>
           <template v-if="overlay.fault.path.length"><h3>Took this way</h3>
-          <ol class="way"><li v-for="(step, place) in overlay.fault.path" :key="place">{{ step.source }} <span aria-label="to">→</span> {{ step.target }} <span class="lag">{{ lag(step.lagSeconds) }}</span></li></ol></template>
+          <ol class="way"><li v-for="(step, place) in overlay.fault.path.slice(0, all ? undefined : FEW)" :key="place">{{ step.source }} <span aria-label="to">→</span> {{ step.target }} <span class="lag">{{ lag(step.lagSeconds) }}</span></li></ol>
+          <button v-if="!all && overlay.fault.path.length > FEW" type="button" class="plain" @click="all = true">{{ overlay.fault.path.length - FEW }} more steps</button></template>
           <template v-if="overlay.fault.affected.length"><h3>Hit</h3>
           <ul class="hit"><li v-for="part in overlay.fault.affected" :key="part.deviceId"><a :href="device(part.deviceId)">{{ part.deviceId }}</a> <span>{{ clock(part.onset) }}</span></li></ul></template>
           <template v-if="overlay.fault.forecast && overlay.fault.forecast.length"><h3>Next</h3>
