@@ -83,7 +83,7 @@ class Tail:
         from streams.cli import remote  # noqa: PLC0415 - its driver takes a while
 
         # Asked each time: who starts again may be at another port.
-        address = address_of(self._settings)
+        address = address_of(self._settings, probing=False)
         if address is None:
             raise AwayError(f"--data {self._settings.data}: no service runs here")
         after = remote.AT_THE_END if self._reached is None else self._reached

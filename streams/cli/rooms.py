@@ -6,7 +6,7 @@ All of them are a `Room` and answer with the types of the control room, so that 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -142,7 +142,9 @@ def telling() -> Iterator[None]:
         fail(str(error), error.code)
     except (InUseError, RuleFileError, ValueError) as error:
         fail(str(error), Exit.USAGE)
-    except (StoreError, DamagedError, UnreadableError, ConnectionError) as error:
+    except BrokenPipeError:
+        raise
+    except (StoreError, DamagedError, UnreadableError, OSError) as error:
         fail(str(error), Exit.UNREADABLE)
 
 
@@ -160,12 +162,17 @@ def _room(where: Where, *, acting: bool) -> AbstractContextManager[Room]:
     return still.at_rest(settings, acting=acting)
 
 
-def address_of(settings: Settings) -> str | None:
-    """Of the service that is set, or of the one that works in the data folder and says where; None if there is none."""
+def address_of(settings: Settings, *, probing: bool = True) -> str | None:
+    """Of the service that is set, or of the one that works in the data folder and says where; None if there is none.
+
+    `probing` asks whether one works there still, as a service that was killed leaves its address. Who asks again and again must
+    not, since that takes the folder's lock for a moment, in which no service can start.
+    """
     if settings.api_url is not None:
         return settings.api_url
     folder = Folder(settings.data)
-    # The file outlives a service that was killed; the lock does not.
-    if folder.address.is_file() and folder.in_use:
-        return folder.address.read_text(encoding="ascii")
+    with suppress(FileNotFoundError):
+        # Empty where the service is just writing it.
+        written = folder.address.read_text(encoding="ascii") or None
+        return written if not probing or folder.in_use else None
     return None

@@ -24,7 +24,6 @@ from schemas.event import Micros
 from schemas.finding import Alert, Fault
 from streams import checkpoint
 from streams.answers import AlarmDetail, ReachNow, Route, TopologyNow
-from streams.checkpoint import Checkpoint
 from streams.cli.rooms import RoomError, Wanted
 from streams.cli.terminal import Exit
 from streams.controlroom import ControlRoom
@@ -56,16 +55,23 @@ class Saved:
 
     version = 0
 
-    def __init__(self, held: Checkpoint) -> None:
-        self._held = held
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @cached_property
+    def _snapshot(self) -> bytes:
+        held = checkpoint.load(self._path)
+        if held is None:
+            raise RoomError(f"{self._path}: it was there, and is gone", Exit.UNREADABLE)
+        return held.snapshot
 
     @cached_property
     def topology(self) -> Topology:
-        return topology_of(self._held.snapshot)
+        return topology_of(self._snapshot)
 
     @cached_property
     def now(self) -> Micros:
-        return msgspec.msgpack.decode(self._held.snapshot, type=_Clock).now
+        return msgspec.msgpack.decode(self._snapshot, type=_Clock).now
 
     async def read(self, work: Callable[[Topology], Result]) -> Result:
         return work(self.topology)
@@ -149,7 +155,7 @@ class Still:
     def act(self, verb: Verb, name: str, *, reason: str, until: str | None) -> AlarmDetail:
         with refusals():
             alarm_id = self._findings.alarm(name).alarm_id
-        request = Request(verb=verb, alarm_id=alarm_id, actor=getpass.getuser(), reason=reason, until=until)
+        request = Request(verb=verb, alarm_id=alarm_id, actor=_user(), reason=reason, until=until)
         return self._detailed(self._asked(self._findings.act(request)))
 
     def kpis(self, start: Micros | None, end: Micros | None) -> Kpis:
@@ -166,8 +172,8 @@ class Still:
         found = None if self._no_findings else self._asked(self._room.fault(fault_id, at=at))
         if found is None and at is None and self._database is not None:
             found = self._database.fault(self._room.site, fault_id)
-        if found is None and self._database is None:
-            _ = self._findings
+        if found is None and self._no_findings and (self._database is None or at is not None):
+            raise RoomError(self._no_findings, Exit.UNREADABLE)
         if found is None:
             raise RoomError(f"Not found: no fault {fault_id}" + ("" if at is None else " at that time"))
         return found
@@ -176,10 +182,10 @@ class Still:
         return self._asked(self._findings.actions())
 
     def approve(self, action_id: str) -> Progress:
-        return self._asked(self._findings.approve(action_id, getpass.getuser()))
+        return self._asked(self._findings.approve(action_id, _user()))
 
     def reject(self, action_id: str, reason: str) -> Progress:
-        return self._asked(self._findings.reject(action_id, getpass.getuser(), reason))
+        return self._asked(self._findings.reject(action_id, _user(), reason))
 
     def topology(self, around: DeviceId | None, *, hops: int, at: Micros | None, limit: int) -> TopologyNow:
         return self._asked(self._plant.topology(around=around, hops=hops, at=at, limit=limit))
@@ -200,6 +206,14 @@ class Still:
 
     def changed(self, after: Micros, until: Micros, *, limit: int) -> Changed:
         return self._asked(self._plant.changed(after, until, limit=limit))
+
+
+def _user() -> str:
+    """Who acts without a service. Raises RoomError."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise RoomError("the system has no name for this user, who would be the actor: set LOGNAME") from error
 
 
 @contextmanager
@@ -224,14 +238,16 @@ def at_rest(settings: Settings, *, acting: bool) -> Iterator[Still]:
     with ExitStack() as stack:
         if acting and has_findings:
             stack.enter_context(folder.locked())
-        held = checkpoint.load(folder.checkpoint)
+        has_checkpoint = folder.checkpoint.is_file()
         has_database = settings.neo4j_uri is not None or folder.graph.is_file()
         database = stack.enter_context(closing(graph_store(settings, folder))) if has_database else None
         store = stack.enter_context(closing(FindingStore(folder.findings if has_findings else MEMORY)))
         journal = AlarmJournal(Annunciator(settings.site, rules_of(settings)), store)
         journal.restore()
-        room = _room(stack, settings.site, journal, store, live=None if held is None else Saved(held), database=database)
-        nothing = held is None and database is None
+        room = _room(
+            stack, settings.site, journal, store, live=Saved(folder.checkpoint) if has_checkpoint else None, database=database
+        )
+        nothing = not has_checkpoint and database is None
         yield Still(
             room,
             stack.enter_context(asyncio.Runner()).run,

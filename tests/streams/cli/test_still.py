@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from schemas.device import DeviceId
+from schemas.device import DeviceId, Signal, SignalKind, SignalName
+from schemas.event import Connected, Event
 from schemas.finding import Affected, AlertState
 from streams.cli.faults import tree_of
 from streams.folder import Folder
@@ -34,6 +35,7 @@ from tests.streams.cli.findings import (
     step,
     time,
 )
+from tests.streams.plant import START, line, stamp
 from tests.streams.test_cli import Run, run
 
 __all__ = ["run"]
@@ -266,6 +268,14 @@ def test_markup_and_control_characters_are_text(run: Run, tmp_path: Path, monkey
     assert (refused.code, refused.err.count("\x1b[2J")) == (2, 0)
     assert HOSTILE_SHOWN in refused.err
     assert run("topology", "show", "--data", f"[red]{tmp_path}[/]").err.count("[red]") == 1
+
+
+def test_markup_in_the_plant_is_text(run: Run, tmp_path: Path) -> None:
+    born = Connected(PUMP, "[bold]pump[/]", zone="[red]north[/red]", signals=(Signal(SignalName("[/x]"), SignalKind.NUMERIC),))
+    (tmp_path / "day.ndjson").write_bytes(line(Event(stamp(1, START), born)))
+    ended = run("topology", "show", "--events", "day.ndjson")
+    assert (ended.code, ended.err) == (0, "")
+    assert all(text in ended.out for text in ("[bold]pump[/]", "[red]north[/red]", "[/x]"))
 
 
 def test_json_holds_no_control_characters(run: Run, tmp_path: Path) -> None:
