@@ -6,7 +6,7 @@ PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model bench-dynamic bench-ablation soak pretrain pins clean
+.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model bench-api bench-dynamic bench-ablation soak pretrain pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ bench-stream: $(VENV)/.dev $(PEERS)/.ready ## Kafka to graph, takeover and proje
 
 bench-model: $(VENV)/.dev ## the temporal graph network beside PyG's parts, in one thread; JSON on stdout
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench temporal
+
+bench-api: $(VENV)/.dev ## fault paths, HTTP and events, beside Neo4j and plain FastAPI; JSON on stdout
+	@$(BIN)/python -m tests.bench api
 
 bench-dynamic: $(VENV)/.dev ## a frozen and the live topology side by side on rebuilt plants (15 minutes); JSON on stdout
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.bench dynamic

@@ -86,6 +86,16 @@ class Feed:
         self._recent: deque[Told] = deque(maxlen=kept)
         self._newest = store.last()
         self._grown = asyncio.Event()
+        self.ended = False
+
+    def is_beyond(self, number: int) -> bool:
+        """Whether a number is none that was ever given here."""
+        return number > self._newest and number > self._store.last()
+
+    def end(self) -> None:
+        """Those who wait are let go."""
+        self.ended = True
+        self._grown.set()
 
     @property
     def newest(self) -> int:
@@ -105,15 +115,16 @@ class Feed:
                     grown.set()
 
     async def follow(self, after: int) -> AsyncIterator[list[Told]]:
-        """Rows behind a number in their order, some at a time, for ever; each bulk when the last was dealt with."""
-        while True:
-            bulk = await self.behind(after)
+        """Rows behind a number in their order, some at a time, until the end; each bulk when the last was dealt with."""
+        while bulk := await self.behind(after):
             after = bulk[-1].number
             yield bulk
 
     async def behind(self, after: int, *, patience: float | None = None) -> list[Told]:
-        """The oldest rows behind a number, as soon as there are any; none if there are none for so many seconds."""
+        """The oldest rows behind a number, as soon as there are any; none after so many seconds, or at the end."""
         while after >= self._newest:
+            if self.ended:
+                return []
             try:
                 async with asyncio.timeout(patience):
                     await self._grown.wait()

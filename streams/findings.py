@@ -189,8 +189,8 @@ def _named(found: Finding) -> tuple[Kind, str, str, Micros]:
         case Fault(fault_id=name, updated_at=time):
             return Kind.FAULTS, name, f"{name} {time}", moment(time)
         case Transition(alarm=alarm, time=time):
-            return Kind.ALARMS, alarm.alarm_id, f"{alarm.alarm_id} {alarm.version}", moment(time)
+            return Kind.ALARMS, alarm.alarm_id, f"{alarm.alarm_id} {alarm.version} {found.recorded_at}", moment(time)
         case Flood(flood_id=name, updated_at=time):
-            return Kind.FLOODS, name, f"{name} {time}", moment(time)
+            return Kind.FLOODS, name, f"{name} {found.alarms} {found.closed_at}", moment(time)
         case Progress(action=action, stage=stage, at=time):
             return Kind.ACTIONS, action.action_id, f"{action.action_id} {stage} {time}", moment(time)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -25,7 +25,8 @@ class ApiServer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         family = socket.AF_INET6 if ":" in settings.api_bind else socket.AF_INET
-        self._socket = socket.socket(family)
+        # Named as TCP, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for the client's acknowledgement.
+        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((settings.api_bind, settings.api_port))
@@ -42,8 +43,8 @@ class ApiServer:
         host = f"[{self._settings.api_bind}]" if ":" in self._settings.api_bind else self._settings.api_bind
         return f"{scheme}://{host}:{self.port}"
 
-    async def run(self, app: ASGIApp) -> None:
-        """Until cancelled."""
+    async def run(self, app: ASGIApp, *, ending: Callable[[], None]) -> None:
+        """Until cancelled; `ending` is called then, to end answers that have no end."""
         import uvicorn  # noqa: PLC0415 - the plant does not wait for it
 
         class Server(uvicorn.Server):
@@ -69,6 +70,7 @@ class ApiServer:
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
+            ending()
             server.should_exit = True
             await serving
             raise

@@ -45,7 +45,7 @@ async def serve(settings: Settings, server: ApiServer, folder: Folder, parts: Pa
             install(app, parts.room, gate)
         folder.address.write_text(server.url, encoding="ascii")
         try:
-            await server.run(app)
+            await server.run(app, ending=parts.feed.end)
         finally:
             with suppress(FileNotFoundError):
                 folder.address.unlink()

@@ -106,18 +106,19 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         feed, after = self._feed, self._after
         begun = f"retry: {RETRY}\n\n"
-        if after > feed.newest:
+        if feed.is_beyond(after):
             # Another data folder, or one from an old copy: what the client knows is not ours, so it is to begin anew.
             after = feed.newest
             begun += f"event: reset\nid: {after}\ndata: {{}}\n\n"
         await _sent(send, begun.encode())
-        while True:
+        while not feed.ended:
             rows = await feed.behind(after, patience=QUIET)
             after = rows[-1].number if rows else after
             frames = b"".join(told.frame for told in rows if self._wanted.wants(told))
-            if frames or not rows:
+            if frames or not (rows or feed.ended):
                 # An id without data moves the number from which the client resumes, and tells it nothing.
                 await _sent(send, frames or b": alive\nid: %d\n\n" % after)
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _sent(send: Send, body: bytes) -> None:

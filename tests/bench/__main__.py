@@ -19,6 +19,8 @@ MODEL = ("temporal",)
 """The temporal graph network: `make bench-model`."""
 GRAPH = ("dynamic", "ablation")
 """What the topology is worth; with `--quick` on next to no plants: `make bench-dynamic`, `make bench-ablation`."""
+API = ("api",)
+"""Fault paths, the HTTP API and events, beside plain FastAPI and Neo4j: `make bench-api`."""
 ENGINES = ("stream", "distributed", "takeover", "projection")
 """What needs Kafka, Neo4j or Mosquitto: `make bench-stream`."""
 
@@ -42,8 +44,10 @@ def tell(row: dict[str, Any]) -> None:
 def main(names: list[str]) -> int:
     quick = {"quick": True} if "--quick" in names else {}
     names = [name for name in names if name != "--quick"]
-    if unknown := sorted(set(names) - {*PARTS, *MODEL, *GRAPH, *ENGINES}):
-        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS + MODEL + GRAPH + ENGINES)}", file=sys.stderr)
+    if unknown := sorted(set(names) - {*PARTS, *MODEL, *GRAPH, *API, *ENGINES}):
+        print(
+            f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS + MODEL + GRAPH + API + ENGINES)}", file=sys.stderr
+        )
         return 2
     tell(machine())
     for name in names or PARTS:

@@ -31,7 +31,7 @@ def model(devices: int) -> Model:
 
 
 async def measured(data: Path, devices: int, trained: Model) -> Times:
-    settings = Settings(data=data, site=SITE, mqtt_port=0, allowed_lateness=LATENESS)
+    settings = Settings(data=data, site=SITE, mqtt_port=0, api=False, allowed_lateness=LATENESS)
     async with Service(settings, model=trained).started() as parts:
         await parts.gateway.connected.wait()
         command = (sys.executable, "-m", "tests.bench.sensors", str(parts.address.port), str(devices))
