@@ -31,6 +31,9 @@ MARGIN, TITLE, GAP = 16, 34, 28
 ROOM = 1.45
 """Cells for each device."""
 ROUNDS = 60
+STRETCHES = (1.0, 0.75, 0.55, 0.42, 1.35)
+FEW = 12
+"""Zones that are stretched so that they fill a screen together; with more, their rows do."""
 SHAPE = 1.6
 """Width by height that the whole is packed to."""
 
@@ -73,6 +76,9 @@ class Plan:
         by_zone: dict[str | None, list[DeviceNow]] = defaultdict(list)
         for device in sorted(devices, key=lambda one: one.device_id):
             by_zone[device.zone].append(device)
+        if not self._blocks:
+            self._afresh(by_zone, edges)
+            return
         for zone, members in by_zone.items():
             held = self._blocks.get(zone)
             grown = arranged(members, edges) if held is None else joined(held, members, edges)
@@ -83,13 +89,24 @@ class Plan:
         self._pack(zone for zone in self._blocks if zone not in self._corners)
 
     def _afresh(self, by_zone: Mapping[str | None, Sequence[DeviceNow]], edges: Sequence[Edge]) -> None:
-        self._blocks = {zone: arranged(members, edges) for zone, members in by_zone.items()}
+        """Zones as wide and high as makes the whole fill a screen best."""
+        ordered = [by_zone[zone] for zone in _in_order(by_zone)]
+        wanted = [_wanted(members, _pairs(members, edges)) for members in ordered]
+        tried = []
+        for stretch in STRETCHES:
+            sizes = [_size(_grid(places, stretch)) for places in wanted]
+            tried.append((_spread(sizes, shelved(sizes)), stretch))
+        stretch = min(tried)[1] if len(wanted) <= FEW else 1.0
+        self._blocks = {
+            zone: placed(members, places, stretch)
+            for zone, members, places in zip(_in_order(by_zone), ordered, wanted, strict=True)
+        }
         self._corners = {}
         self._pack(self._blocks)
 
     def _pack(self, zones: Iterable[str | None]) -> None:
         """On shelves beneath what stands already, in the order of names; no zone comes last."""
-        ordered = sorted(zones, key=lambda zone: (zone is None, zone or ""))
+        ordered = _in_order(zones)
         if not ordered:
             return
         top = max((self._corners[zone][1] + self._blocks[zone].height + GAP for zone in self._corners), default=0)
@@ -105,7 +122,7 @@ class Plan:
     def regions(self, zones: Iterable[str | None]) -> list[Region]:
         return [
             Region(zone, *self._corners[zone], self._blocks[zone].width, self._blocks[zone].height)
-            for zone in sorted(set(zones), key=lambda zone: (zone is None, zone or ""))
+            for zone in _in_order(set(zones))
         ]
 
 
@@ -118,30 +135,58 @@ def shelved(sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     best: tuple[float, list[tuple[int, int]]] = (math.inf, [])
     for end in range(1, len(sizes) + 1):
         limit = sum(width + GAP for width, _ in sizes[:end])
-        corners, x, y, deepest, widest = list[tuple[int, int]](), 0, 0, 0, 0
+        corners, x, y, deepest = list[tuple[int, int]](), 0, 0, 0
         for width, height in sizes:
             if x and x + width > limit:
                 x, y, deepest = 0, y + deepest + GAP, 0
             corners.append((x, y))
             x, deepest = x + width + GAP, max(deepest, height)
-            widest = max(widest, x)
-        best = min(best, (max(widest / SHAPE, y + deepest), corners))
+        best = min(best, (_spread(sizes, corners), corners))
     return best[1]
+
+
+def _spread(sizes: Sequence[tuple[int, int]], corners: Sequence[tuple[int, int]]) -> float:
+    """How high a screen of `SHAPE` must be to show the whole."""
+    widest = max(x + width for (x, _), (width, _) in zip(corners, sizes, strict=True))
+    deepest = max(y + height for (_, y), (_, height) in zip(corners, sizes, strict=True))
+    return max(widest / SHAPE, deepest)
+
+
+def _in_order(zones: Iterable[str | None]) -> list[str | None]:
+    """By name, those without a zone last."""
+    return sorted(zones, key=lambda zone: (zone is None, zone or ""))
 
 
 def arranged(devices: Sequence[DeviceNow], edges: Sequence[Edge]) -> Block:
     """A grid for devices that have no place yet."""
-    wanted = _wanted(devices, _pairs(devices, edges))
-    extent = np.maximum(np.ptp(wanted, axis=0), 1e-9) if len(devices) > 1 else np.ones(2)
-    count = ROOM * len(devices) + 1
-    shape = float(np.clip(extent[0] / extent[1], 0.7, 2.2))
-    columns = max(2, math.ceil(math.sqrt(count * shape)))
-    rows = max(1, math.ceil(count / columns))
-    scaled = (wanted - wanted.min(axis=0)) / extent * (columns - 1, rows - 1)
+    return placed(devices, _wanted(devices, _pairs(devices, edges)), 1.0)
+
+
+def placed(devices: Sequence[DeviceNow], wanted: Floats, stretch: float) -> Block:
+    """Each in a cell of its own, as near as can be to where it should be on the whole."""
+    columns, rows = _grid(wanted, stretch)
+    scaled = (wanted - wanted.min(axis=0)) / _extent(wanted) * (columns - 1, rows - 1)
     free = [(column, row) for row in range(rows) for column in range(columns)]
     far = ((scaled[:, None, :] - np.array(free, dtype=float)[None, :, :]) ** 2).sum(axis=2)
     _, chosen = linear_sum_assignment(far)
     return Block(columns, rows, {device.device_id: free[cell] for device, cell in zip(devices, chosen, strict=True)})
+
+
+def _grid(wanted: Floats, stretch: float) -> tuple[int, int]:
+    count, extent = ROOM * len(wanted) + 1, _extent(wanted)
+    shape = float(np.clip(extent[0] / extent[1], 0.7, 2.2)) * stretch
+    columns = max(2, math.ceil(math.sqrt(count * shape)))
+    return columns, max(1, math.ceil(count / columns))
+
+
+def _extent(wanted: Floats) -> Floats:
+    extent: Floats = np.maximum(np.ptp(wanted, axis=0), 1e-9)
+    return extent
+
+
+def _size(grid: tuple[int, int]) -> tuple[int, int]:
+    block = Block(*grid, {})
+    return block.width, block.height
 
 
 def joined(block: Block, devices: Sequence[DeviceNow], edges: Sequence[Edge]) -> Block | None:

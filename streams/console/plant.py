@@ -18,6 +18,8 @@ from streams.plantview import NotHereError, UnknownDeviceError
 
 STRONG = 3
 """Origins that are drawn boldly."""
+FAINT = 0.01
+"""Less probable ones are not drawn."""
 
 
 class PlantView(View, component="static/plant.js"):
@@ -37,24 +39,25 @@ class Role(Finding, frozen=True, kw_only=True):
 def overlay(fault: Fault) -> dict[str, Any]:
     """A fault as it is drawn: the part of each device in it, and its path."""
     roles: dict[DeviceId, Role] = {}
-    for part in fault.forecast:
-        words = f"expected to be hit, {part.probability:.0%}"
-        roles[part.device_id] = Role(role="next", words=words, at=part.expected_at, probability=None)
+    for coming in fault.forecast:
+        words = f"expected to be hit, {coming.probability:.0%}"
+        roles[coming.device_id] = Role(role="next", words=words, at=coming.expected_at)
     for step in fault.path:
         for end in (step.source, step.target):
-            roles.setdefault(end, Role(role="hit", words="on the fault's path"))
+            roles.setdefault(end, Role(role="way", words="on the fault's path"))
     onsets = {part.device_id: part.onset for part in fault.affected}
-    for device, onset in onsets.items():
-        roles[device] = Role(role="hit", words="hit by the fault", at=onset)
+    for part in fault.affected:
+        roles[part.device_id] = Role(role="hit", words="hit by the fault", at=part.onset)
     for place, origin in enumerate(fault.origins):
-        words = f"the fault began here with a probability of {origin.probability:.0%}"
-        roles[origin.device_id] = Role(
-            role="origin",
-            words=words,
-            at=onsets.get(origin.device_id),
-            probability=origin.probability,
-            strong=place < STRONG,
-        )
+        strong, onset = place < STRONG, onsets.get(origin.device_id)
+        if strong or (onset is None and origin.probability >= FAINT):
+            roles[origin.device_id] = Role(
+                role="origin",
+                words=f"the fault began here with a probability of {origin.probability:.0%}",
+                at=onset,
+                probability=origin.probability,
+                strong=strong,
+            )
     drawn: dict[str, Any] = plain({"fault": fault, "devices": roles, "path": fault.path})
     return drawn
 

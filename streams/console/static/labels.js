@@ -1,7 +1,9 @@
 // Which names are shown at a zoom, so that none lies on another: the most important first.
 
-export function culled(labels, letters, zoom) {
-  const taken = [], shown = new Set(), legible = zoom >= 0.5;
+// `marks`: words that stand in any case.
+export function culled(labels, marks, letters, zoom) {
+  const taken = marks.map(({ x, y, text }) => [x - text.length * letters * 0.3, y - letters, x + text.length * letters * 0.3, y + 3]);
+  const shown = new Set(), legible = zoom >= 0.5;
   for (const label of [...labels].sort((one, other) => one.rank - other.rank)) {
     if (!legible && label.rank > 3) continue;
     const half = Math.max(label.text.length, label.second.length) * letters * 0.3 + 2;

@@ -18,9 +18,9 @@ export default {
   emits: ["find", "at", "fault"],
   data: () => ({
     SYMBOLS, LETTER, states: {}, view: { x: 0, y: 0, k: 1 }, size: { width: 800, height: 500 }, labels: new Set(),
-    hidden: new Set(), hover: null, text: "", moving: false,
+    hidden: new Set(), hover: null, text: "",
   }),
-  created() { this.states = this.paint || {}; this.pointers = new Map(); this.dragged = false; },
+  created() { this.states = this.paint || {}; this.pointers = new Map(); this.dragged = false; this.steered = false; },
   mounted() {
     if (this.counts.NETWORK > MANY) this.hidden = new Set(["NETWORK"]);
     this.observer = new ResizeObserver(() => this.resized());
@@ -33,7 +33,7 @@ export default {
   watch: {
     paint(states) { this.states = states || {}; this.relabel(); },
     scene(now, before) { if (now.title !== before.title || now.nodes.length !== before.nodes.length) this.relabel(); },
-    overlay() { this.show(); },
+    overlay(now, before) { if ((now && now.fault.faultId) !== (before && before.fault.faultId)) this.show(); this.relabel(); },
     view: { deep: true, handler() { this.relabel(); } },
   },
   computed: {
@@ -52,7 +52,7 @@ export default {
     path() {
       if (!this.overlay) return [];
       return this.overlay.path.filter((step) => this.places.has(step.source) && this.places.has(step.target))
-        .map((step, place) => ({ ...step, place, ...this.line(step.source, step.target) }));
+        .map((step, place) => ({ ...step, place, weak: !this.struck(step.target), ...this.line(step.source, step.target) }));
     },
     box() {
       const boxes = [
@@ -70,12 +70,11 @@ export default {
     // --- Looking around ---
     resized() {
       const { clientWidth: width, clientHeight: height } = this.$refs.stage;
-      const first = this.size.width !== width;
       this.size = { width, height };
-      if (first) this.show();
+      if (!this.steered) this.show();
     },
     show() {
-      const inside = this.part ? this.scene.nodes.filter((node) => this.part.has(node.id)) : [];
+      const inside = this.part ? this.scene.nodes.filter((node) => this.struck(node.id) || this.role_of(node.id)?.role === "next") : [];
       this.look(inside.length ? around(inside.map((node) => [node.x - 70, node.y - 60, node.x + 70, node.y + 70])) : this.box);
     },
     look([left, top, right, bottom]) {
@@ -84,6 +83,7 @@ export default {
       this.view = { k, x: width / 2 - k * (left + right) / 2, y: height / 2 - k * (top + bottom) / 2 };
     },
     zoom(factor, x = this.size.width / 2, y = this.size.height / 2) {
+      this.steered = true;
       const k = Math.max(FARTHEST, Math.min(CLOSEST, this.view.k * factor)), by = k / this.view.k;
       this.view = { k, x: x - by * (x - this.view.x), y: y - by * (y - this.view.y) };
     },
@@ -100,6 +100,7 @@ export default {
       if (!last) return;
       const [dx, dy] = [event.clientX - last.x, event.clientY - last.y];
       if (!this.dragged && Math.hypot(dx, dy) < 5) return;
+      this.steered = true;
       if (!this.dragged) { this.dragged = true; this.$refs.svg.setPointerCapture(event.pointerId); }
       const others = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
       this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
@@ -144,6 +145,10 @@ export default {
     },
     first() { if (this.found && this.found.length) this.jump(this.found[0]); },
     // --- Drawing ---
+    struck(id) {
+      const role = this.role_of(id);
+      return role !== null && (role.role === "hit" || (role.role === "origin" && role.strong));
+    },
     line(source, target) {
       const one = this.places.get(source), other = this.places.get(target);
       const length = Math.hypot(other.x - one.x, other.y - one.y) || 1, gap = Math.min(17, length / 3);
@@ -171,7 +176,7 @@ export default {
     },
     node_class(node) {
       const role = this.role_of(node.id);
-      return [...this.look_of(node.id), { dim: this.part && !role, gone: false, focus: this.hover === node.id || this.scene.around === node.id },
+      return [...this.look_of(node.id), { dim: this.part && !role, focus: this.hover === node.id || this.scene.around === node.id },
         role ? `is-${role.role}` : "", role && role.strong ? "strong" : ""];
     },
     spoken_of(node) {
@@ -189,15 +194,18 @@ export default {
       if (this.labelling) return;
       this.labelling = requestAnimationFrame(() => {
         this.labelling = null;
-        this.labels = culled(this.scene.nodes.map((node) => ({
+        const told = this.scene.nodes.filter((node) => !this.part || this.part.has(node.id));
+        const marks = this.path.filter((step) => step.lagSeconds !== null).map((step) => ({ x: step.mx, y: step.my - 4, text: lag(step.lagSeconds) }));
+        const chances = told.filter((node) => this.role_of(node.id)?.strong).map((node) => ({ x: node.x, y: node.y - 25, text: "100 %" }));
+        this.labels = culled(told.map((node) => ({
           id: node.id, x: node.x, y: node.y, text: shortened(node.id), second: this.second(node), rank: this.rank(node),
-        })), this.letters, this.view.k);
+        })), [...marks, ...chances], this.letters, this.view.k);
       });
     },
     rank(node) {
       const role = this.role_of(node.id), state = this.states[node.id];
       if (this.scene.around === node.id) return 0;
-      if (role) return role.role === "origin" ? 1 : 2;
+      if (role && role.role !== "way") return role.strong ? 1 : role.role === "origin" ? 4 : 2;
       return state && state.alarms ? 3 : 4;
     },
     shortened,
@@ -232,7 +240,7 @@ export default {
               <text :x="area.x + 14" :y="area.y + 24">{{ area.title }}</text></g></g>
             <g class="links" aria-hidden="true"><line v-for="[one, other, count] in scene.links" :key="one + other" :x1="middle(one).x" :y1="middle(one).y" :x2="middle(other).x" :y2="middle(other).y" :stroke-width="width(count)" /></g>
             <g class="edges" :class="{ dim: part }" aria-hidden="true"><line v-for="[source, target, relation, directed] in edges" :key="source + ' ' + target + ' ' + relation" v-bind="line(source, target)" :class="['edge', relation, { near: hover === source || hover === target }]" :marker-end="directed && relation !== 'NETWORK' ? 'url(#arrow)' : null" /></g>
-            <g class="path" aria-hidden="true"><line v-for="step in path" :key="step.place" class="step" :class="{ weak: step.probability < 0.3 }" :x1="step.x1" :y1="step.y1" :x2="step.x2" :y2="step.y2" marker-end="url(#arrow-path)" :data-step="step.source + ' ' + step.target" /></g>
+            <g class="path" aria-hidden="true"><line v-for="step in path" :key="step.place" class="step" :class="{ weak: step.weak }" :x1="step.x1" :y1="step.y1" :x2="step.x2" :y2="step.y2" marker-end="url(#arrow-path)" :data-step="step.source + ' ' + step.target" /></g>
             <a v-for="card in scene.cards" :key="card.key" class="card" :class="look_of(card.key)" :href="card.href" :data-card="card.key" :transform="'translate(' + card.x + ' ' + card.y + ')'"
               :aria-label="card.title + ', ' + card.devices + ' devices, ' + (state(card.key) && state(card.key).alarms ? state(card.key).alarms + ' alarms' : 'no alarms')">
               <rect class="body" :width="${WIDE}" :height="${HIGH}" rx="6" /><rect class="stripe" width="6" :height="${HIGH}" rx="2" />
@@ -245,10 +253,10 @@ export default {
             <a v-for="node in scene.nodes" :key="node.id" class="node" :class="node_class(node)" :href="device(node.id)" :data-id="node.id" :aria-label="spoken_of(node)" :transform="'translate(' + node.x + ' ' + node.y + ')'"
               @focus="focused(node)" @blur="hover = null" @pointerenter="hover = node.id" @pointerleave="hover = null">
               <title>{{ spoken_of(node) }}</title>
-              <circle class="reach" r="22" /><circle v-if="role_of(node.id)" class="halo" r="19" /><circle class="ring" r="16" />
+              <circle class="reach" r="22" /><circle v-if="role_of(node.id) && role_of(node.id).role !== 'way'" class="halo" r="19" /><circle class="ring" r="16" />
               <path class="symbol" :d="SYMBOLS[node.kind]" />
               <g v-if="state(node.id) && state(node.id).severity && !asof" class="mark" transform="translate(14 -14)"><circle r="7.5" class="plate" /><text y="3.6">{{ LETTER[state(node.id).severity] }}</text></g>
-              <g v-if="role_of(node.id) && role_of(node.id).probability" class="chance" transform="translate(0 -27)"><text>{{ percent(role_of(node.id).probability) }}</text></g>
+              <g v-if="role_of(node.id) && role_of(node.id).strong" class="chance" transform="translate(0 -25)"><text>{{ percent(role_of(node.id).probability) }}</text></g>
               <g v-if="labels.has(node.id) || hover === node.id" class="label"><text :y="17 + letters">{{ shortened(node.id) }}</text><text v-if="second(node)" class="second" :y="17 + 2.15 * letters">{{ second(node) }}</text></g>
             </a>
             <g class="lags" aria-hidden="true"><text v-for="step in path" :key="step.place" :x="step.mx" :y="step.my - 4">{{ lag(step.lagSeconds) }}</text></g>
