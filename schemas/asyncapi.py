@@ -31,6 +31,14 @@ CHANNELS: dict[str, tuple[str, str, str, list[str]]] = {
     ),
     "alerts": ("openautoglm/{site}/alerts", "send", "Every transition of every alarm.", ["alert"]),
     "faults": ("openautoglm/{site}/faults", "send", "Every state of every fault, newest last.", ["fault"]),
+    "alarms": (
+        "openautoglm/{site}/alarms",
+        "send",
+        "Every transition of every alarm in the hands of operators; the newest says how it is.",
+        ["transition"],
+    ),
+    "floods": ("openautoglm/{site}/floods", "send", "Floods of alarms, as they open, grow and close.", ["flood"]),
+    "actions": ("openautoglm/{site}/actions", "send", "How far each action has come.", ["progress"]),
     "commands": ("openautoglm/{site}/commands/{deviceId}", "send", "Commands out.", ["command"]),
     "watermarks": (
         "openautoglm/{site}/watermarks/{gateway}",
@@ -52,7 +60,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Open-AutoGLM",
             "version": VERSION,
-            "description": "Events of a plant's devices in; alerts, faults and commands out. All over MQTT.",
+            "description": "Events of a plant's devices in; alerts, faults, alarms, actions and commands out. All over MQTT.",
         },
         "defaultContentType": "application/json",
         "channels": {name: _channel(name) for name in CHANNELS},

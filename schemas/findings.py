@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from schemas import finding
-from schemas.action import Action, Cause
+from schemas.action import Action, Cause, Progress
+from schemas.alarm import Alarm, AlarmId, AlarmState, Flood, Transition, Verb
 from schemas.definitions import DIALECT, HOME, Schema
 from schemas.device import DeviceId, Relation, SignalName
 from schemas.event import Severity
@@ -20,18 +21,29 @@ PUMP = DeviceId("pump-07")
 TANK = DeviceId("tank-03")
 VALVE = DeviceId("valve-11")
 
+ALERT = finding.Alert(
+    alert_id="al-1",
+    time=AT,
+    device_id=PUMP,
+    condition="anomaly",
+    severity=Severity.HIGH,
+    state=finding.AlertState.RAISED,
+    score=7.5,
+    explanation=finding.Explanation(signals=(finding.SignalShare(SignalName("flow"), 1.0),)),
+)
+ACTION = Action(
+    action_id="action-1",
+    site="homberg",
+    verb="inspect",
+    device_id=PUMP,
+    cause=Cause(alert_id="al-1", condition="fault", severity=Severity.HIGH, fault_id="f-1"),
+    requested_at=AT,
+    expires_at="2026-01-05T09:30:00Z",
+)
+
 EXAMPLES: dict[str, msgspec.Struct] = {
     "score": finding.DeviceScore(time=AT, device_id=PUMP, score=7.5, threshold=5.0, anomalous=True),
-    "alert": finding.Alert(
-        alert_id="al-1",
-        time=AT,
-        device_id=PUMP,
-        condition="anomaly",
-        severity=Severity.HIGH,
-        state=finding.AlertState.RAISED,
-        score=7.5,
-        explanation=finding.Explanation(signals=(finding.SignalShare(SignalName("flow"), 1.0),)),
-    ),
+    "alert": ALERT,
     "fault": finding.Fault(
         fault_id="f-1",
         opened_at=AT,
@@ -43,15 +55,31 @@ EXAMPLES: dict[str, msgspec.Struct] = {
     ),
     "invalid": finding.Invalid(offset=3, reason="time is missing", pointer="", raw="{}"),
     "watermark": finding.Mark("/plants/homberg/gateways/gw-01", 3, 42),
-    "command": Action(
-        action_id="action-1",
-        site="homberg",
-        verb="inspect",
-        device_id=PUMP,
-        cause=Cause(alert_id="al-1", condition="fault", severity=Severity.HIGH, fault_id="f-1"),
-        requested_at=AT,
-        expires_at="2026-01-05T09:30:00Z",
+    "transition": Transition(
+        alarm=Alarm(
+            alarm_id=AlarmId("alarm-point-1"),
+            device_id=PUMP,
+            condition="anomaly",
+            severity=Severity.HIGH,
+            state=AlarmState.ACKNOWLEDGED,
+            active=True,
+            acknowledged=True,
+            acknowledged_by="ada",
+            alert=ALERT,
+            raised_at=AT,
+            version=2,
+        ),
+        verb=Verb.ACKNOWLEDGE,
+        before=AlarmState.UNACKNOWLEDGED,
+        annunciated_before=True,
+        time="2026-01-05T08:31:00Z",
+        recorded_at="2026-01-05T08:31:00Z",
+        actor="ada",
+        reason="on the way",
     ),
+    "flood": Flood(flood_id="flood-1", opened_at=AT, updated_at=AT, alarms=11, peak=11),
+    "progress": Progress(action=ACTION, stage="sent", at=AT, allowed=True, rule="inspections"),
+    "command": ACTION,
 }
 _TYPES: dict[str, Any] = {
     "score": finding.DeviceScore | finding.PlantScore,
@@ -59,6 +87,9 @@ _TYPES: dict[str, Any] = {
     "fault": finding.Fault,
     "invalid": finding.Invalid,
     "watermark": finding.Mark,
+    "transition": Transition,
+    "flood": Flood,
+    "progress": Progress,
     "command": Action,
 }
 

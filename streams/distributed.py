@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, closing
 from functools import partial
+from typing import Any
 
 from graph.detection import Model, load
+from streams.announcer import Announcer
+from streams.answers import Readiness
 from streams.cluster import Cluster, ClusterError, Names
+from streams.controlroom import ControlRoom
 from streams.crashpoints import CrashPoints
+from streams.feed import Feed
 from streams.findings import FindingStore
 from streams.folder import Folder
 from streams.followed import Projections
+from streams.front import Front
 from streams.gateway import Gateway
+from streams.journal import AlarmJournal
 from streams.kafka import KafkaLog, when_there
 from streams.kafka_admin import identity, prepare
+from streams.listening import ApiServer
+from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
 from streams.projection import graph_store
 from streams.publisher import Publisher
 from streams.relay import Relay
 from streams.remote import KafkaTruth, origin
-from streams.service import journal_of, mqtt_address, pipeline_of, sparkplug_host
+from streams.service import journal_of, mqtt_address, pipeline_of, sparkplug_host, webhooks_of
 from streams.settings import Settings
 from streams.shards import Shards
 from streams.topics import Topics
+from streams.traces import Traces
 from streams.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -115,6 +126,7 @@ async def run_gateway(settings: Settings) -> None:
     folder, topics, crash = Folder(settings.data), Topics(settings.site), CrashPoints(settings.crash_at)
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.locked())
+        server = stack.enter_context(closing(ApiServer(settings))) if settings.api else None
         address = await mqtt_address(settings, stack)
         outbox = stack.enter_context(closing(Outbox(folder.outbox)))
         store = stack.enter_context(closing(FindingStore(folder.findings)))
@@ -123,18 +135,71 @@ async def run_gateway(settings: Settings) -> None:
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         journal = journal_of(settings, store, None)
         journal.restore()
-        relay = Relay(settings.site, cluster=cluster, names=names, journal=journal)
-        publisher = Publisher(topics, address=address, store=store, crash=crash)
+        own = KafkaLog(cluster, names)
+        stack.push_async_callback(own.close)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
+        relay = Relay(settings.site, cluster=cluster, names=names, journal=journal)
+        front = _front(settings, folder, stack, journal=journal, store=store, outbox=outbox, ready=Readers(gateway, relay))
+        parts: tuple[tuple[str, Callable[[], Coroutine[Any, Any, None]]], ...] = (
+            ("gateway", gateway.run),
+            ("relay", relay.run),
+            ("publisher", Publisher(topics, address=address, store=store, crash=crash).run),
+            ("announcer", Announcer(settings.site, log=own, names=names, store=store).run),
+            ("alarms", journal.run),
+            ("feed", front.feed.run),
+            ("webhooks", front.webhooks.run),
+            *((("sparkplug", sparkplug.run),) if sparkplug is not None else ()),
+            *((("API", lambda: _serve(settings, server, folder, front)),) if server is not None else ()),
+        )
         logger.info("site %s: MQTT on %s:%d to Kafka at %s", settings.site, address.host, address.port, cluster.servers)
         async with asyncio.TaskGroup() as tasks:
-            parts = (
-                ("gateway", gateway),
-                ("relay", relay),
-                ("publisher", publisher),
-                ("sparkplug", sparkplug),
-                ("alarms", journal),
-            )
-            for name, part in parts:
-                if part is not None:
-                    tasks.create_task(part.run(), name=f"{settings.site}: {name}")
+            for name, run in parts:
+                tasks.create_task(run(), name=f"{settings.site}: {name}")
+
+
+async def _serve(settings: Settings, server: ApiServer, folder: Folder, front: Front) -> None:
+    from streams.api.composition import serve  # noqa: PLC0415 - a second that workers need not wait
+
+    await serve(settings, server, folder, front)
+
+
+class Readers:
+    """Whether what a gateway reads from is there."""
+
+    def __init__(self, gateway: Gateway, relay: Relay) -> None:
+        self._gateway = gateway
+        self._relay = relay
+
+    def __call__(self) -> Readiness:
+        lost = "" if self._gateway.connected.is_set() else "not connected to the MQTT broker"
+        checks = {"gateway": lost, "relay": self._relay.trouble}
+        return Readiness(ready=not any(checks.values()), checks=checks)
+
+
+def _front(
+    settings: Settings,
+    folder: Folder,
+    stack: AsyncExitStack,
+    *,
+    journal: AlarmJournal,
+    store: FindingStore,
+    outbox: Outbox,
+    ready: Readers,
+) -> Front:
+    """Alarms and faults of the site; the plant as the graph's database has it, if one is set."""
+    feed = Feed(store)
+    webhooks = webhooks_of(settings, folder, feed)
+    stack.callback(webhooks.close)
+    database = stack.enter_context(closing(graph_store(settings, folder))) if settings.neo4j_uri else None
+    room = ControlRoom(
+        settings.site,
+        journal=journal,
+        store=store,
+        feed=feed,
+        outbox=outbox,
+        traces=Traces(),
+        live=None,
+        hands=None,
+        database=database,
+    )
+    return Front(room, feed, webhooks, ready=ready, metrics=Metrics())

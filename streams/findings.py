@@ -46,6 +46,12 @@ class Kind(StrEnum):
     ACTIONS = "actions"
 
 
+FOUND = (Kind.ALERTS, Kind.FAULTS)
+"""What the analysis finds; all else follows from it."""
+LIVED = (Kind.ALARMS, Kind.FLOODS)
+"""What becomes of it where people are."""
+
+
 class Row(NamedTuple):
     number: int
     kind: Kind

@@ -27,7 +27,6 @@ class Folder:
         self.checkpoint = path / "checkpoint.bin"
         self.access = path / "access.db"
         self.webhooks = path / "webhooks.db"
-        self.session = path / "session.key"
         self.address = path / "address"
 
     def identity(self) -> str:

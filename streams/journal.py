@@ -66,7 +66,7 @@ class AlarmJournal:
     async def ask(self, request: Request) -> Alarm:
         """Do what a person asks; the alarm as it is then. Raises RefusedError, UnknownAlarmError."""
         async with self._lock:
-            records = self.annunciator.asked(request, recorded_at=self._clock())
+            records = self.annunciator.asked(request, recorded_at=self._clock(), topology=self._topology())
             await self._keep(records)
             return self.annunciator.alarm(request.alarm_id)
 

@@ -121,21 +121,24 @@ class KafkaLog:
 
     async def append(self, topic: str, values: Sequence[bytes]) -> None:
         """Durable on all replicas when this returns. Raises ConnectionError; some may be there then, and come again."""
+        batches = [batch for value in values for batch in batches_of(unpack(value))]
+        await self.write([Note(self._names.events, topic, batch, [(CONTENT_TYPE, BATCH.encode())]) for batch in batches])
+
+    async def write(self, notes: Sequence[Note]) -> None:
+        """The same, of records for any topics."""
         try:
             producer = self._producer or await self._started()
             async with bounded(self._cluster):
-                await self._send(producer, topic.encode(), values)
+                sent = [
+                    await producer.send(topic, value, key=key.encode(), headers=headers) for topic, key, value, headers in notes
+                ]
+                await _all(sent)
         except BaseException as error:
             # A producer that has failed once may fail for ever: its numbers have a gap, or its sender has died.
             await self.close()
             if isinstance(error, ClusterError | RuntimeError | AssertionError):
                 raise ConnectionError(str(error)) from error
             raise
-
-    async def _send(self, producer: AIOKafkaProducer, key: bytes, values: Sequence[bytes]) -> None:
-        headers = [(CONTENT_TYPE, BATCH.encode())]
-        batches = [batch for value in values for batch in batches_of(unpack(value))]
-        await _all([await producer.send(self._names.events, batch, key=key, headers=headers) for batch in batches])
 
     async def _started(self) -> AIOKafkaProducer:
         if self._prepared is not None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from streams.cluster import EVENT_RECORD, KINDS, RECORD, Cluster, ClusterError, Names
+from streams.cluster import EVENT_RECORD, KINDS, LIVED, RECORD, Cluster, ClusterError, Names
 from streams.kafka import bounded
 
 LARGEST = "max.message.bytes"
@@ -24,7 +24,7 @@ _COMPACTED = {
 
 def _new_topics(names: Names, partitions: int, replication: int, retention: float) -> list[NewTopic]:
     kept = {"retention.ms": str(int(retention * 1000)), LARGEST: str(RECORD)}
-    configs = dict.fromkeys([names.deadletters, *map(names.findings, KINDS)], kept)
+    configs = dict.fromkeys([names.deadletters, *map(names.findings, (*KINDS, *LIVED))], kept)
     configs[names.events] = kept | {LARGEST: str(EVENT_RECORD)}
     configs[names.state] = _COMPACTED | {LARGEST: str(RECORD)}
     return [NewTopic(name, partitions, replication, topic_configs=config) for name, config in configs.items()]

@@ -43,6 +43,11 @@ class ApiServer:
         host = f"[{self._settings.api_bind}]" if ":" in self._settings.api_bind else self._settings.api_bind
         return f"{scheme}://{host}:{self.port}"
 
+    @property
+    def local_url(self) -> str:
+        """For those on this machine: where all addresses are listened on, loopback is one of them."""
+        return self.url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
+
     async def run(self, app: ASGIApp, *, ending: Callable[[], None]) -> None:
         """Until cancelled; `ending` is called then, to end answers that have no end."""
         import uvicorn  # noqa: PLC0415 - the plant does not wait for it

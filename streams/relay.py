@@ -10,14 +10,12 @@ import msgspec
 
 from schemas.finding import Alert, Fault
 from streams.cluster import Cluster, Names
-from streams.findings import Kind
+from streams.findings import FOUND, Kind
 from streams.journal import AlarmJournal
 from streams.kafka import Found, follow
 
 logger = logging.getLogger(__name__)
 Finding = TypeVar("Finding", Alert, Fault)
-FOUND = (Kind.ALERTS, Kind.FAULTS)
-"""What the workers find; all else follows from it here."""
 PAUSE = 1.0
 """Seconds before another try when the cluster is away."""
 
@@ -30,6 +28,8 @@ class Relay:
         self._cluster = cluster
         self._names = names
         self._journal = journal
+        self.trouble = ""
+        """Why nothing comes from the cluster now, if so."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -37,9 +37,11 @@ class Relay:
         while True:
             try:
                 async for bulk in follow(self._cluster, topics, group=f"{self._names.prefix}-relay-{self._site}"):
+                    self.trouble = ""
                     await self._keep(bulk)
             except ConnectionError as error:
                 logger.warning("findings wait for the cluster: %s", error)
+                self.trouble = f"the cluster is away: {error}"
             await asyncio.sleep(PAUSE)
 
     async def _keep(self, bulk: list[Found]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from streams.cluster import Cluster, Names
-from streams.findings import Kind
+from streams.findings import FOUND, Kind
 from streams.kafka import Partition, committed, newest
 from streams.kafka_admin import identity, partitions_of
 from streams.statetopic import DamagedStateError, Manifest, joined
@@ -37,7 +37,7 @@ class KafkaTruth(NamedTuple):
 
     async def _live(self) -> Live:
         partition, manifest, snapshot = await self._found()
-        told = {kind: await committed(self.cluster, self.names.findings(kind), partition) for kind in Kind}
+        told = {kind: await committed(self.cluster, self.names.findings(kind), partition) for kind in FOUND}
         ours = {kind: [found.value or b"" for found in records if found.key == self.site] for kind, records in told.items()}
         return Live.of(snapshot, manifest.offset, ours[Kind.ALERTS], ours[Kind.FAULTS])
 

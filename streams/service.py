@@ -33,6 +33,7 @@ from streams.outbox import Outbox
 from streams.pipeline import Pipeline
 from streams.projection import PipelineSource, Projection, graph_store
 from streams.publisher import Publisher
+from streams.readiness import Progress
 from streams.responder import Responder
 from streams.settings import Settings, SparkplugRole
 from streams.sparkplug import Manner, SparkplugHost
@@ -121,8 +122,11 @@ class Service:
 
     async def _serve(self, server: ApiServer, folder: Folder, parts: Parts) -> None:
         from streams.api.composition import serve  # noqa: PLC0415
+        from streams.front import Front  # noqa: PLC0415
+        from streams.metrics import Metrics, ServiceFigures  # noqa: PLC0415
 
-        await serve(self._settings, server, folder, parts)
+        front = Front(parts.room, parts.feed, parts.webhooks, ready=Progress(parts), metrics=Metrics([ServiceFigures(parts)]))
+        await serve(self._settings, server, folder, front)
 
     def _parts(self, stack: AsyncExitStack, folder: Folder, address: Address) -> Parts:
         settings, topics, crash = self._settings, Topics(self._settings.site), CrashPoints(self._settings.crash_at)
@@ -146,8 +150,7 @@ class Service:
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
         feed = Feed(store, zone_of=lambda device: zone_of(pipeline, device))
-        origin = Origin(settings.site, settings.external_url or "")
-        webhooks = Webhooks.of(folder.webhooks, feed=feed, origin=origin, private=settings.webhook_private)
+        webhooks = webhooks_of(settings, folder, feed)
         stack.callback(webhooks.close)
         return Parts(
             address=address,
@@ -230,6 +233,12 @@ def journal_of(settings: Settings, store: FindingStore, pipeline: Pipeline | Non
     if pipeline is None:
         return AlarmJournal(annunciator, store)
     return AlarmJournal(annunciator, store, plant=lambda: pipeline.now, topology=lambda: pipeline.topology)
+
+
+def webhooks_of(settings: Settings, folder: Folder, feed: Feed) -> Webhooks:
+    """Raises ValueError for a network that is none."""
+    origin = Origin(settings.site, settings.external_url or "")
+    return Webhooks.of(folder.webhooks, feed=feed, origin=origin, private=settings.webhook_private)
 
 
 def rules_of(settings: Settings) -> AlarmRules:

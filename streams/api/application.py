@@ -11,18 +11,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.api import alarms, document, events, operation, plant, problems, webhooks, work
 from streams.api.gate import FrontDoor, Gate
-from streams.api.operation import Ready
 from streams.api.repeats import Repeats
-from streams.controlroom import ControlRoom
+from streams.front import Front
 from streams.metrics import Metrics
-from streams.webhooks.book import Webhooks
 
 MOST_BODY = 64 * 1024
 """Bytes of a request: verbs with their reasons, and webhooks with their filters."""
 
 
-def application(room: ControlRoom, *, book: Webhooks, gate: Gate, repeats: Repeats, ready: Ready, metrics: Metrics) -> FastAPI:
+def application(front: Front, *, gate: Gate, repeats: Repeats) -> FastAPI:
     """Nothing of it is loaded from elsewhere, so there are no pages for the document: it is at /openapi.json."""
+    room = front.room
     app = FastAPI(
         title="Open-AutoGLM",
         version=version("openautoglm"),
@@ -34,21 +33,21 @@ def application(room: ControlRoom, *, book: Webhooks, gate: Gate, repeats: Repea
     )
     app.state.gate = gate
     for router in (
-        operation.routes(ready, metrics),
+        operation.routes(front.ready, front.metrics),
         plant.routes(room),
         alarms.routes(room, repeats),
         work.faults(room),
         work.figures(room),
         work.actions(room, repeats),
         work.deadletters(room, repeats),
-        events.routes(room.feed),
-        webhooks.routes(book, repeats),
+        events.routes(front.feed),
+        webhooks.routes(front.webhooks, repeats),
     ):
         app.include_router(router)
     problems.install(app)
     document.install(app)
     app.add_middleware(FrontDoor, gate=gate, most=MOST_BODY)
-    app.add_middleware(Clock, metrics=metrics)
+    app.add_middleware(Clock, metrics=front.metrics)
     return app
 
 

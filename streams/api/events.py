@@ -105,7 +105,7 @@ class EventStream(Response):
     async def _tell(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         feed, after = self._feed, self._after
-        begun = f"retry: {RETRY}\n\n"
+        begun = f"retry: {RETRY}\nid: {after}\n\n"
         if feed.is_beyond(after):
             # Another data folder, or one from an old copy: what the client knows is not ours, so it is to begin anew.
             after = feed.newest

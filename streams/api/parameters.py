@@ -38,7 +38,7 @@ KEY = Annotated[
 ]
 
 
-def _at(at: When = None) -> Micros | None:
+async def _at(at: When = None) -> Micros | None:
     return None if at is None else instant_of(at, "at")
 
 

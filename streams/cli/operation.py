@@ -99,10 +99,12 @@ def demo(
     seconds: Annotated[float, typer.Option(envvar="DEMO_SECONDS", min=30, help="How long, at most.")] = 120,
     kind: Annotated[FaultKind, typer.Option("--fault", help="What goes wrong.")] = FaultKind.LEAK,
     seed: Annotated[int, typer.Option(min=0, help="Which day, noise and place.")] = 1,
+    stay: Annotated[bool | None, typer.Option(help="Keep the console open after the end; in a terminal it is.")] = None,
 ) -> None:
-    """A water plant works and breaks; watch the service say where it began, and act."""
+    """A water plant works and breaks; watch the service say where it began, and act: here, and in the console."""
     screen = Screen(OUT)
-    played = Demo(Plot(kind=kind, seed=seed, seconds=seconds), show=screen.show, say=screen.say)
+    plot = Plot(kind=kind, seed=seed, seconds=seconds, stay=OUT.is_terminal if stay is None else stay)
+    played = Demo(plot, show=screen.show, say=screen.say)
     logging.getLogger("amqtt").setLevel(logging.CRITICAL)
     with screen.open():
         _played(played.run())

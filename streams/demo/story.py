@@ -7,6 +7,7 @@ is simulated. What is shown comes from the service; the truth is asked of the pl
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,16 +37,22 @@ WATCH_STEPS = 80
 SETTLE_STEPS = 24
 """Steps after the alarm in which the fault may show itself: two hours of the plant."""
 SHOWN_WAYS = 8
+PORT = 8080
+"""Of the console, if nobody else has it."""
 LEAST_LEFT = 5.0
 """Seconds that are kept for the end of the story."""
 
 
 class Plot(Struct, frozen=True):
-    """Which story: the kind of fault, the seed of plant, noise and place, and how many seconds it may take."""
+    """Which story: the kind of fault, the seed of plant, noise and place, and how many seconds it may take.
+
+    `stay`: the console stays open after the end.
+    """
 
     kind: FaultKind = FaultKind.LEAK
     seed: int = 1
     seconds: float = 120.0
+    stay: bool = False
 
 
 class Scene(Struct):
@@ -84,10 +91,14 @@ class Demo:
                 parts.analysis.observers.append(lambda reaction: self._observe(reaction, parts))
                 parts.responder.observers.append(self._acted)
                 await parts.gateway.connected.wait()
+                self._say(f"The console, where all of this can be watched in a browser: {parts.url}")
                 plant = await asyncio.to_thread(Simulator, SITE, parts.address, seed=self.plot.seed, speed=SPEED)
                 async with asyncio.TaskGroup() as tasks:
                     running = tasks.create_task(plant.run(), name="demo: plant")
                     await self._play(plant)
+                    if self.plot.stay:
+                        self._say("The plant goes on, and so does the console. Ctrl-C ends both.")
+                        await asyncio.get_running_loop().create_future()
                     running.cancel()
 
     # --- The acts ---------------------------------------------------------------------------------------------------------
@@ -186,8 +197,24 @@ def _settings(folder: Path) -> Settings:
     """The plant reports every five minutes, so a gateway is not idle before three reports are missing."""
     rules = Path(str(files("streams.demo")))
     return Settings(
-        site=SITE, data=folder, mqtt_port=0, idle_source=3 * STEP, runbook=rules / "runbook.yaml", policy=rules / "policy.yaml"
+        site=SITE,
+        data=folder,
+        mqtt_port=0,
+        api_port=PORT if _is_free(PORT) else 0,
+        idle_source=3 * STEP,
+        runbook=rules / "runbook.yaml",
+        policy=rules / "policy.yaml",
     )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as trying:
+        trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trying.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _learnt() -> Model:

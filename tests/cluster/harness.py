@@ -34,6 +34,7 @@ class Process:
     def __init__(self, command: str, name: str, folder: Path, settings: Mapping[str, object]) -> None:
         self._command = command
         self._log = folder / f"{name}.txt"
+        settings = {"api_port": 0, "console": False, **settings}
         self._environment = {f"OPENAUTOGLM_{key.upper()}": str(value) for key, value in settings.items()}
         self._process: asyncio.subprocess.Process | None = None
 

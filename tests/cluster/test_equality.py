@@ -46,7 +46,7 @@ async def verdict(harness: Harness, model: Model) -> None:
 
 async def test_the_embedded_service(model: tuple[Model, Path], tmp_path: Path) -> None:
     site, events = next(iter(SITES.items()))
-    settings = Settings(site=site, data=tmp_path, model=model[1], mqtt_port=0, checkpoint_every=0.1)
+    settings = Settings(site=site, data=tmp_path, model=model[1], mqtt_port=0, api=False, checkpoint_every=0.1)
     async with asyncio.timeout(60), Service(settings).started() as parts:
         await SpoolingGateway(parts.address, parts.topics, events, pace=0.0).run()
         pipeline = parts.analysis.pipeline

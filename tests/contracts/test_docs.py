@@ -14,7 +14,7 @@ from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-COMMAND = re.compile(r"(?:^|[\s/`(])openautoglm ((?:[a-z]+ ?)+)([^`\n#]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|[\s/`(])openautoglm ((?:[a-z]+(?:-[a-z]+)* ?)+)([^`\n#]*)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:]+?)(?:#[^)]*)?\)")
 
 

@@ -17,10 +17,10 @@ DRIVERS = {
     "httpx": {"streams/outlets.py", "streams/webhooks/url.py", "streams/access.py", "streams/cli/remote.py"},
     "httpcore": {"streams/webhooks/guard.py", "streams/webhooks/sender.py"},
     "fastapi": {
-        f"streams/api/{name}.py"
+        f"streams/{name}.py"
         for name in (
-            *("alarms", "answering", "application", "document", "events", "gate", "operation", "parameters", "plant"),
-            *("problems", "repeats", "webhooks", "work"),
+            *("api/alarms", "api/answering", "api/application", "api/document", "api/events", "api/gate", "api/operation"),
+            *("api/parameters", "api/plant", "api/problems", "api/repeats", "api/webhooks", "api/work", "console/installation"),
         )
     },
     "uvicorn": {"streams/listening.py"},

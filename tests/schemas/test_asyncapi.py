@@ -17,6 +17,9 @@ TOPICS = {
     "openautoglm/{site}/events/{gateway}",
     "openautoglm/{site}/alerts",
     "openautoglm/{site}/faults",
+    "openautoglm/{site}/alarms",
+    "openautoglm/{site}/floods",
+    "openautoglm/{site}/actions",
     "openautoglm/{site}/commands/{deviceId}",
     "openautoglm/{site}/watermarks/{gateway}",
 }
