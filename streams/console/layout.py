@@ -25,9 +25,9 @@ from streams.answers import DeviceNow
 Floats = NDArray[np.float64]
 Cell = tuple[int, int]
 
-WIDE, HIGH = 56, 52
+WIDE, HIGH = 58, 60
 """A cell."""
-MARGIN, TITLE, GAP = 16, 34, 28
+MARGIN, TITLE, GAP = 26, 30, 28
 ROOM = 1.45
 """Cells for each device."""
 ROUNDS = 60

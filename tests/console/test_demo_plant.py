@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from graph.detection import train
 from graph.detection.model import save
 from schemas.device import DeviceId
+from schemas.event import Micros
 from streams.simulator import START, Fault, FaultKind, Simulator, history
 from tests.console.conftest import Opened, picture
 from tests.console.plant import SITE, Served, serving
@@ -26,12 +27,12 @@ HOURS = 3600 * 1_000_000
 def net3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     pytest.importorskip("wntr")
     folder = tmp_path_factory.mktemp("console")
-    save(train([history(48, seed=1, site=SITE), history(48, seed=2, site=SITE)], seed=0), folder / "model")
+    save(train([history(72, seed=1, site=SITE), history(72, seed=2, site=SITE)], seed=0), folder / "model")
     with serving(folder / "net3", model=folder / "model", IDLE_SOURCE="900", ALLOWED_LATENESS="0.2") as served:
-        plant = Simulator(SITE, served.mqtt, seed=1, speed=1e6)
-        plant.inject(Fault(FaultKind.LEAK, LEAK, START + 6 * HOURS))
+        plant = Simulator(SITE, served.mqtt, seed=1, speed=9_000)
+        plant.inject(Fault(FaultKind.LEAK, LEAK, Micros(START + 7 * HOURS), size=60.0))
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, plant.run(hours=8)).result()
+            thread.submit(asyncio.run, plant.run(hours=10)).result()
         yield served
 
 

@@ -87,6 +87,9 @@ export function number(value) {
 
 export const device = (id) => `/devices/${encodeURIComponent(id)}`;
 
+export const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+// The part of an id that tells devices apart.
 export function shortened(id, most = 14) {
   const last = id.split(/[/:]/).pop() || id;
   const text = last.length >= 3 ? last : id;

@@ -1,5 +1,5 @@
 // The plant as a live graph. Positions come from the service and never change with a state; `paint` colours what is drawn.
-import { ASIDE, LETTER, SYMBOLS, UNACKNOWLEDGED, clock, device, lag, percent, shortened, spoken, when } from "console";
+import { ASIDE, LETTER, SYMBOLS, UNACKNOWLEDGED, clock, cut, device, lag, percent, shortened, spoken, when } from "console";
 import { Faults } from "console/faults.js";
 import { Legend } from "console/legend.js";
 import { Span } from "console/span.js";
@@ -64,7 +64,7 @@ export default {
     letters() { return Math.min(26, Math.max(7, 11 / this.view.k)); },
   },
   methods: {
-    clock, device, lag, percent, when,
+    clock, cut, device, lag, percent, when,
     // --- What is called from the service ---
     repaint(states) { this.states = states; this.relabel(); },
     // --- Looking around ---
@@ -209,7 +209,10 @@ export default {
       return state && state.alarms ? 3 : 4;
     },
     shortened,
-    types(card) { return card.types.map(([name, count]) => `${count.toLocaleString("en")} ${name}`).join(" · "); },
+    types(card) {
+      if (card.types.length === 1 && card.types[0][0] === card.title) return "";
+      return card.types.map(([name, count]) => `${count.toLocaleString("en")} ${name}`).join(" · ");
+    },
     toggle(relation) {
       const hidden = new Set(this.hidden);
       if (!hidden.delete(relation)) hidden.add(relation);
@@ -244,9 +247,9 @@ export default {
             <a v-for="card in scene.cards" :key="card.key" class="card" :class="look_of(card.key)" :href="card.href" :data-card="card.key" :transform="'translate(' + card.x + ' ' + card.y + ')'"
               :aria-label="card.title + ', ' + card.devices + ' devices, ' + (state(card.key) && state(card.key).alarms ? state(card.key).alarms + ' alarms' : 'no alarms')">
               <rect class="body" :width="${WIDE}" :height="${HIGH}" rx="6" /><rect class="stripe" width="6" :height="${HIGH}" rx="2" />
-              <text class="name" x="20" y="30">{{ shortened(card.title, 20) }}</text>
+              <text class="name" x="20" y="30">{{ cut(card.title, 22) }}</text>
               <text class="many" x="20" y="58">{{ card.devices.toLocaleString("en") }} <tspan class="unit">{{ card.devices === 1 ? "device" : "devices" }}</tspan></text>
-              <text class="types" x="20" y="${HIGH - 18}">{{ shortened(types(card), 34) }}</text>
+              <text class="types" x="20" y="${HIGH - 18}">{{ cut(types(card), 30) }}</text>
               <g v-if="state(card.key) && state(card.key).severity" class="mark" transform="translate(${WIDE - 26} 26)"><rect x="-13" y="-13" width="26" height="26" rx="4" class="plate" /><text y="5">{{ LETTER[state(card.key).severity] }}</text></g>
               <text v-if="state(card.key) && state(card.key).alarms" class="alarms" x="${WIDE - 14}" y="58">{{ state(card.key).alarms }} {{ state(card.key).alarms === 1 ? "alarm" : "alarms" }}</text>
             </a>
