@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
+from graph.detection import Model
 from schemas.action import moment
 from schemas.device import DeviceId
 from schemas.event import Micros, rfc3339
@@ -98,13 +99,13 @@ def plant() -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def served(data: Path, **settings: Any) -> AsyncIterator[Served]:
+async def served(data: Path, *, model: Model | None = None, **settings: Any) -> AsyncIterator[Served]:
     """With the plant in it. Keys are needed, and there is one of each role."""
     with closing(Keys(Folder(data).access)) as keys:
         texts: dict[Role | None, str | None] = {None: None, **{role: keys.add(role, role) for role in Role}}
     defaults = {"api": True, "api_port": 0, "console": False, "api_auth": "required", "allowed_lateness": 0}
     async with AsyncExitStack() as stack:
-        parts, mqtt = await stack.enter_async_context(running(data, **{**defaults, **settings}))
+        parts, mqtt = await stack.enter_async_context(running(data, model=model, **{**defaults, **settings}))
         clients = {}
         for role, text in texts.items():
             headers = {} if text is None else {"authorization": f"Bearer {text}"}
