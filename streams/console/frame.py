@@ -139,8 +139,11 @@ class Visit:
 
     async def begin(self) -> None:
         """Fill the page, and keep it up to date until it is left."""
-        await self._look()
-        ui.timer(PACE, self._look, immediate=False)
+        await self._tick()
+        ui.timer(PACE, self._tick, immediate=False)
+
+    async def _tick(self) -> None:
+        await self.told(self._look())
 
     async def _look(self) -> None:
         who = self.who

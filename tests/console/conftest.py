@@ -52,7 +52,9 @@ def opened(browser: Browser) -> Iterator[Opened]:
             context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
             contexts.append(context)
         page, host = context.new_page(), urlsplit(url).netloc
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" and LEFT not in said.text else None)
+        page.on(
+            "console", lambda said: complaints.append(said.text) if said.type == "error" and LEFT not in said.text else None
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda asked: complaints.extend(_elsewhere(asked.url, host)))
         page.goto(url)

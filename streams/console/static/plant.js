@@ -52,7 +52,7 @@ export default {
     path() {
       if (!this.overlay) return [];
       return this.overlay.path.filter((step) => this.places.has(step.source) && this.places.has(step.target))
-        .map((step, place) => ({ ...step, place, weak: !this.struck(step.target), ...this.line(step.source, step.target) }));
+        .map((step, place) => ({ ...step, place, weak: !this.struck(step.target), ...this.beside(this.line(step.source, step.target)) }));
     },
     box() {
       const boxes = [
@@ -158,6 +158,11 @@ export default {
         mx: (one.x + other.x) / 2, my: (one.y + other.y) / 2,
       };
     },
+    // Where the lag is written: above a step that leads sideways, beside one that leads up or down.
+    beside(line) {
+      const steep = Math.abs(line.y2 - line.y1) > Math.abs(line.x2 - line.x1);
+      return { ...line, lx: line.mx + (steep ? 9 : 0), ly: line.my + (steep ? 3 : -5), anchor: steep ? "start" : "middle" };
+    },
     middle(key) { const card = this.cards.get(key); return { x: card.x + WIDE / 2, y: card.y + HIGH / 2 }; },
     state(key) { return this.states[key]; },
     look_of(key) {
@@ -195,8 +200,8 @@ export default {
       this.labelling = requestAnimationFrame(() => {
         this.labelling = null;
         const told = this.scene.nodes.filter((node) => !this.part || this.part.has(node.id));
-        const marks = this.path.filter((step) => step.lagSeconds !== null).map((step) => ({ x: step.mx, y: step.my - 4, text: lag(step.lagSeconds) }));
-        const chances = told.filter((node) => this.role_of(node.id)?.strong).map((node) => ({ x: node.x, y: node.y - 25, text: "100 %" }));
+        const marks = this.path.filter((step) => step.lagSeconds !== null).map((step) => ({ x: step.lx + (step.anchor === "start" ? 1.5 * this.letters : 0), y: step.ly, text: lag(step.lagSeconds) }));
+        const chances = told.filter((node) => this.role_of(node.id)?.strong).map((node) => ({ x: node.x - 16 - 2 * this.letters, y: node.y - 15, text: "100 %" }));
         this.labels = culled(told.map((node) => ({
           id: node.id, x: node.x, y: node.y, text: shortened(node.id), second: this.second(node), rank: this.rank(node),
         })), [...marks, ...chances], this.letters, this.view.k);
@@ -259,10 +264,10 @@ export default {
               <circle class="reach" r="22" /><circle v-if="role_of(node.id) && role_of(node.id).role !== 'way'" class="halo" r="19" /><circle class="ring" r="16" />
               <path class="symbol" :d="SYMBOLS[node.kind]" />
               <g v-if="state(node.id) && state(node.id).severity && !asof" class="mark" transform="translate(14 -14)"><circle r="7.5" class="plate" /><text y="3.6">{{ LETTER[state(node.id).severity] }}</text></g>
-              <g v-if="role_of(node.id) && role_of(node.id).strong" class="chance" transform="translate(0 -25)"><text>{{ percent(role_of(node.id).probability) }}</text></g>
+              <g v-if="role_of(node.id) && role_of(node.id).strong" class="chance" transform="translate(-16 -15)"><text>{{ percent(role_of(node.id).probability) }}</text></g>
               <g v-if="labels.has(node.id) || hover === node.id" class="label"><text :y="17 + letters">{{ shortened(node.id) }}</text><text v-if="second(node)" class="second" :y="17 + 2.15 * letters">{{ second(node) }}</text></g>
             </a>
-            <g class="lags" aria-hidden="true"><text v-for="step in path" :key="step.place" :x="step.mx" :y="step.my - 4">{{ lag(step.lagSeconds) }}</text></g>
+            <g class="lags" aria-hidden="true"><text v-for="step in path" :key="step.place" :x="step.lx" :y="step.ly" :text-anchor="step.anchor">{{ lag(step.lagSeconds) }}</text></g>
           </g>
         </svg>
         <p v-if="problem" class="empty" role="alert">{{ problem }}</p>
