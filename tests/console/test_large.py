@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.console.conftest import Opened, picture
 from tests.console.plant import large_plant, serving
@@ -13,10 +13,7 @@ from tests.console.plant import large_plant, serving
 pytestmark = pytest.mark.xdist_group("browser")
 
 
-def test_ten_thousand_devices_are_opened_zone_by_zone(
-    tmp_path_factory: pytest.TempPathFactory, opened: Opened, browser: Browser
-) -> None:
-    del browser
+def test_ten_thousand_devices_are_opened_zone_by_zone(tmp_path_factory: pytest.TempPathFactory, opened: Opened) -> None:
     with serving(tmp_path_factory.mktemp("console") / "large") as plant:
         plant.publish(large_plant(10_000, zones=20))
         plant.alarm("dev-04321", "dry", severity="critical")
@@ -44,6 +41,7 @@ def test_ten_thousand_devices_are_opened_zone_by_zone(
         page.get_by_role("link", name="3 hops").click()
         expect(page.locator(".graph .node")).to_have_count(4)
         picture(page, "around")
+        page.close()
 
 
 def test_thousands_without_a_zone_come_in_parts(tmp_path_factory: pytest.TempPathFactory, opened: Opened) -> None:
@@ -57,3 +55,4 @@ def test_thousands_without_a_zone_come_in_parts(tmp_path_factory: pytest.TempPat
         expect(page.locator(".card")).to_have_count(3)
         page.locator(".card").first.click()
         expect(page.locator(".graph .node")).to_have_count(200)
+        page.close()
