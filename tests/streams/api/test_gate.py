@@ -173,7 +173,7 @@ async def test_tokens_of_the_issuer(private: rsa.RSAPrivateKey, jwks: Path) -> N
 
 
 async def test_a_token_opens_the_api(tmp_path: Path, private: rsa.RSAPrivateKey, jwks: Path) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "oidc_issuer": ISSUER,
         "oidc_keys": str(jwks),
         "oidc_role_claim": "realm.roles",
