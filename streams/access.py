@@ -12,7 +12,9 @@ import hmac
 import json
 import secrets
 import sqlite3
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +31,16 @@ LEEWAY = 30
 """Seconds by which clocks may differ."""
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Signatures by a private key alone: a shared secret, or none at all, proves nothing about an issuer."""
+FITTING = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("EdDSA",)}
+"""Which algorithms a type of key is for."""
+PATIENCE = 5.0
+"""Seconds that an issuer has to say its keys."""
+AGAIN = 30.0
+"""Seconds within which an issuer is asked no more than once, whatever it answered."""
+FRESH = 300.0
+"""Seconds after which an issuer's keys are asked for again."""
+STALE = 3_600.0
+"""Seconds for which they count where the issuer is away."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS key (id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, digest BLOB NOT NULL,
     created TEXT NOT NULL, expires TEXT, revoked TEXT) WITHOUT ROWID;
@@ -36,14 +48,19 @@ CREATE TABLE IF NOT EXISTS key (id TEXT PRIMARY KEY, name TEXT NOT NULL, role TE
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who asks; `name` is what alarms and actions keep as their actor."""
+    """Who asks; `name` is what alarms and actions keep as their actor. `key`: the id of the key that was shown, if one was."""
 
     name: str
     role: Role
+    key: str | None = None
 
 
 class NotKnownError(Exception):
     """Nobody we know; the message says what is wrong, never what was shown."""
+
+
+class IssuerAwayError(NotKnownError):
+    """Who that is cannot be known now, as the issuer does not say its keys."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -94,7 +111,12 @@ class Keys:
             raise NotKnownError(f"key {key.id} was revoked")
         if key.expires is not None and key.expires <= _now():
             raise NotKnownError(f"key {key.id} has expired")
-        return Principal(key.name, key.role)
+        return Principal(key.name, key.role, key.id)
+
+    def counts(self, number: str) -> bool:
+        """Whether the key of this id is neither revoked nor expired."""
+        query = "SELECT 1 FROM key WHERE id = ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)"
+        return self._database.read(lambda connection: connection.execute(query, (number, _now())).fetchone()) is not None
 
     def close(self) -> None:
         self._database.close()
@@ -108,9 +130,8 @@ class Tokens:
         self._audience = audience
         self._claim = claim
         self._roles = {role.value: role for role in Role} | dict(roles)
-        self._file = Path(keys) if keys is not None and "://" not in keys else None
-        self._address = keys if self._file is None else None
-        self._client: jwt.PyJWKClient | None = None
+        self._source = keys
+        self._issuers = IssuerKeys(self._fetched)
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
@@ -126,38 +147,46 @@ class Tokens:
         )
 
     async def known(self, text: str) -> Principal:
-        """Whose token this is. Raises NotKnownError."""
+        """Whose token this is. Raises NotKnownError, and of its kinds IssuerAwayError."""
         try:
-            key = await asyncio.to_thread(self._key, text)
-            claims = jwt.decode(
-                text,
-                key,
-                algorithms=ALGORITHMS,
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=LEEWAY,
-                options={"require": ["exp", "iss", "aud", "sub"]},
-            )
-        except (jwt.PyJWTError, OSError, ValueError) as error:
+            claims = await self._claims(text)
+        except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
             raise NotKnownError(f"the token is not valid: {type(error).__name__}") from error
         role = self._role(claims)
         if role is None:
             raise NotKnownError(f"the token's claim {self._claim} names no role")
         return Principal(str(claims.get("preferred_username") or claims["sub"])[:128], role)
 
-    def _key(self, text: str) -> Any:
-        if self._file is not None:
-            held = jwt.PyJWKSet.from_dict(json.loads(self._file.read_text(encoding="utf-8")))
-            return held[str(jwt.get_unverified_header(text).get("kid"))].key
-        if self._client is None:
-            self._client = jwt.PyJWKClient(self._address or self._discovered(), timeout=5)
-        return self._client.get_signing_key_from_jwt(text).key
+    def close(self) -> None:
+        self._issuers.close()
 
-    def _discovered(self) -> str:
-        import httpx  # noqa: PLC0415 - only where an issuer is asked
+    async def _claims(self, text: str) -> Mapping[str, Any]:
+        header = jwt.get_unverified_header(text)
+        algorithm, number = str(header.get("alg")), header.get("kid")
+        if algorithm not in ALGORITHMS or not isinstance(number, str):
+            raise NotKnownError("the token is not valid: it is not signed by a key with a name")
+        key = await self._issuers.key(number)
+        if not algorithm.startswith(FITTING.get(str(key.key_type), ())):
+            raise NotKnownError("the token is not valid: its algorithm is not that of its key")
+        claims: Mapping[str, Any] = jwt.decode(
+            text,
+            key.key,
+            algorithms=[algorithm],
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=LEEWAY,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+        return claims
 
-        answer = httpx.get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration", timeout=5)
-        return str(answer.raise_for_status().json()["jwks_uri"])
+    def _fetched(self) -> jwt.PyJWKSet:
+        """Blocks. Raises OSError, ValueError, KeyError, TypeError, jwt.PyJWTError, httpx.HTTPError, httpx.InvalidURL."""
+        if self._source is None:
+            about = _got(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+            return jwt.PyJWKSet.from_dict(_got(str(about["jwks_uri"])))
+        if "://" in self._source:
+            return jwt.PyJWKSet.from_dict(_got(self._source))
+        return jwt.PyJWKSet.from_dict(json.loads(Path(self._source).read_text(encoding="utf-8")))
 
     def _role(self, claims: Mapping[str, Any]) -> Role | None:
         """The highest of those that the claim names."""
@@ -167,6 +196,66 @@ class Tokens:
         names = [held] if isinstance(held, str) else held if isinstance(held, list) else []
         found = [self._roles[name] for name in names if isinstance(name, str) and name in self._roles]
         return max(found, key=list(Role).index, default=None)
+
+
+class IssuerKeys:
+    """The public keys of an issuer by their names, as `fetch` has them.
+
+    Whoever sends tokens must not be able to hold up anything else: there is one thread for asking, which nobody else uses, and
+    it asks once in a while however many unknown keys are named.
+    """
+
+    def __init__(self, fetch: Callable[[], jwt.PyJWKSet]) -> None:
+        self._fetch = fetch
+        self._thread = ThreadPoolExecutor(1, "issuer")
+        self._asking = asyncio.Lock()
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._known_at = self._asked_at = -STALE
+        self._failure: str | None = None
+
+    async def key(self, number: str) -> jwt.PyJWK:
+        """Raises NotKnownError, IssuerAwayError."""
+        if number not in self._keys or _since(self._known_at) > FRESH:
+            async with self._asking:
+                if _since(self._asked_at) > AGAIN:
+                    await self._ask()
+        found = self._keys.get(number) if _since(self._known_at) < STALE else None
+        if found is not None:
+            return found
+        if self._failure is not None:
+            raise IssuerAwayError(f"the issuer of tokens does not say its keys: {self._failure}")
+        raise NotKnownError("the token is not valid: its key is none of the issuer's")
+
+    async def _ask(self) -> None:
+        self._asked_at, self._failure = time.monotonic(), "it takes too long"
+        try:
+            # What comes later than this is taken when it comes.
+            await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._thread, self._learn), PATIENCE)
+        except TimeoutError:
+            return
+
+    def _learn(self) -> None:
+        import httpx  # noqa: PLC0415 - only where an issuer is asked
+
+        try:
+            keys = {str(key.key_id): key for key in self._fetch().keys if key.key_id is not None}
+        except (OSError, ValueError, LookupError, TypeError, jwt.PyJWTError, httpx.HTTPError, httpx.InvalidURL) as error:
+            self._failure = type(error).__name__
+        else:
+            self._keys, self._known_at, self._failure = keys, time.monotonic(), None
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _since(moment: float) -> float:
+    return time.monotonic() - moment
+
+
+def _got(address: str) -> Any:
+    import httpx  # noqa: PLC0415 - only where an issuer is asked
+
+    return httpx.get(address, timeout=PATIENCE).raise_for_status().json()
 
 
 def _digest(secret: str) -> bytes:

@@ -22,7 +22,10 @@ async def serve(settings: Settings, server: ApiServer, folder: Folder, front: Fr
     with ExitStack() as stack:
         keys = stack.enter_context(closing(Keys(folder.access)))
         repeats = stack.enter_context(closing(Repeats(folder.access)))
-        gate = Gate(settings, keys, Tokens.of(settings))
+        tokens = Tokens.of(settings)
+        if tokens is not None:
+            stack.enter_context(closing(tokens))
+        gate = Gate(settings, keys, tokens)
         if settings.api_auth is Auth.OFF and not gate.is_local:
             logger.warning("setting api_auth is off: whoever reaches %s may do everything", server.url)
         app = application(front, gate=gate, repeats=repeats)

@@ -73,7 +73,7 @@ def replies(name: str, *problems: int, status: int = 200) -> dict[int | str, dic
     found: dict[int | str, dict[str, Any]] = {
         status: {"description": "Done", "content": {"application/json": {"schema": _BY_NAME[name]}}}
     }
-    return found | problem_replies(401, 403, 422, *problems)
+    return found | problem_replies(401, 403, 422, 503, *problems)
 
 
 def request_body(name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streams.access import Keys, NotKnownError, Principal, Tokens
+from streams.access import IssuerAwayError, Keys, NotKnownError, Principal, Tokens
 from streams.api.problems import ProblemError, answered
 from streams.roles import Role
 from streams.settings import Auth, Settings
@@ -174,6 +174,8 @@ def needs(role: Role) -> Callable[..., Any]:
     async def permitted(request: Request, _: Annotated[object, Depends(bearer)]) -> Principal:
         try:
             principal: Principal | None = await request.app.state.gate.principal(request)
+        except IssuerAwayError as error:
+            raise ProblemError(503, str(error)) from error
         except NotKnownError as error:
             raise _who(str(error)) from error
         if principal is None:

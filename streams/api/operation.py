@@ -20,7 +20,7 @@ Ready = Callable[[], Readiness]
 def routes(ready: Ready, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["operation"])
     health = replies("health")
-    del health[401], health[403], health[422]
+    del health[401], health[403], health[422], health[503]
 
     @router.get("/health", responses=health)
     async def alive(request: Request) -> Response:
@@ -40,7 +40,7 @@ def routes(ready: Ready, metrics: Metrics) -> APIRouter:
     plain = {"text/plain": {"schema": {"type": "string"}}}
     text: dict[int | str, dict[str, Any]] = {200: {"description": "In Prometheus' text format", "content": plain}}
 
-    @router.get("/metrics", responses={**text, **problem_replies(401, 403)})
+    @router.get("/metrics", responses={**text, **problem_replies(401, 403, 503)})
     async def figures(_: Viewer) -> Response:
         """Counters, gauges and histograms of the service."""
         return Response(metrics.text(), media_type=MEDIA)

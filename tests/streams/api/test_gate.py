@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import time
 from collections.abc import AsyncIterator
@@ -13,11 +15,12 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from streams.access import Keys, NotKnownError, Principal, Tokens
 from streams.folder import Folder
 from streams.roles import Role
+from tests.e2e.service import until
 from tests.streams.api.serving import PUMP, Served, served
 
 OPEN = {("get", "/health"), ("get", "/ready")}
@@ -99,7 +102,8 @@ async def test_keys(tmp_path: Path) -> None:
     with closing(Keys(tmp_path / "access.db")) as keys:
         text = keys.add("ada", Role.OPERATOR)
         old = keys.add("old", Role.ADMIN, expires=datetime.now(UTC) - timedelta(seconds=1))
-        assert keys.known(text) == Principal("ada", Role.OPERATOR)
+        (number,) = (key.id for key in keys.every() if key.name == "ada")
+        assert keys.known(text) == Principal("ada", Role.OPERATOR, number)
         for wrong in (text[:-1], text + "x", "", "oag__", "oag_" + "0" * 12 + "_x", old, text.replace("oag", "gao")):
             with pytest.raises(NotKnownError):
                 keys.known(wrong)
@@ -109,11 +113,20 @@ async def test_keys(tmp_path: Path) -> None:
     assert (tmp_path / "access.db").stat().st_mode & 0o77 == 0
 
 
-async def test_a_revoked_key_counts_no_more_at_once(api: Served, tmp_path: Path) -> None:
-    folder = Folder(api.parts.room_folder) if hasattr(api.parts, "room_folder") else None
-    assert folder is None
-    viewer = api.clients[Role.VIEWER]
-    assert (await viewer.get("/v1/alarms")).status_code == 200
+def revoke(data: Path, role: Role) -> None:
+    """As the command line does, in a connection of its own."""
+    with closing(Keys(Folder(data).access)) as keys:
+        (number,) = (key.id for key in keys.every() if key.name == role)
+        assert keys.revoke(number)
+
+
+async def test_a_revoked_key_counts_no_more_at_once(tmp_path: Path) -> None:
+    async with served(tmp_path) as api:
+        viewer = api.clients[Role.VIEWER]
+        assert (await viewer.get("/v1/alarms")).status_code == 200
+        revoke(tmp_path, Role.VIEWER)
+        assert (await viewer.get("/v1/alarms")).status_code == 401
+        assert (await api.clients[Role.OPERATOR].get("/v1/alarms")).status_code == 200
 
 
 async def test_wrong_credentials_are_refused_and_not_repeated(api: Served) -> None:
@@ -142,10 +155,10 @@ def jwks(private: rsa.RSAPrivateKey, tmp_path: Path) -> Path:
     return path
 
 
-def token(private: Any, *, algorithm: str = "RS256", **changed: Any) -> str:
+def token(private: Any, *, algorithm: str = "RS256", key: str | None = "k1", **changed: Any) -> str:
     claims = {"iss": ISSUER, "aud": "openautoglm", "sub": "ada", "exp": time.time() + 60, "realm": {"roles": ["ops", "x"]}}
     held = {name: value for name, value in (claims | changed).items() if value is not None}
-    return jwt.encode(held, private, algorithm=algorithm, headers={"kid": "k1"})
+    return jwt.encode(held, private, algorithm=algorithm, headers={} if key is None else {"kid": key})
 
 
 async def test_tokens_of_the_issuer(private: rsa.RSAPrivateKey, jwks: Path) -> None:
@@ -165,7 +178,11 @@ async def test_tokens_of_the_issuer(private: rsa.RSAPrivateKey, jwks: Path) -> N
         "odd roles": token(private, realm=[1, {}]),
         "no signature": jwt.encode({"iss": ISSUER, "sub": "ada"}, None, algorithm="none", headers={"kid": "k1"}),  # type: ignore[arg-type]
         "shared secret": token("s" * 32, algorithm="HS256"),
+        "unknown key": token(private, key="k2"),
+        "no key": token(private, key=None),
+        "a key of another kind": token(ec.generate_private_key(ec.SECP256R1()), algorithm="ES256"),
         "nonsense": "a.b.c",
+        "a deep header": f"{base64.urlsafe_b64encode(b'[' * 6_000).decode().rstrip('=')}.e30.e30",
     }
     for name, text in wrong.items():
         with pytest.raises(NotKnownError):
@@ -187,6 +204,78 @@ async def test_a_token_opens_the_api(tmp_path: Path, private: rsa.RSAPrivateKey,
         steps = (await api.client.get(f"/v1/alarms/{name}/transitions")).json()["items"]
         assert steps[-1]["actor"] == "ada"
         assert (await api.clients[None].post(f"/v1/alarms/{name}/suppress", headers=headers)).status_code == 403
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[Silent]:
+    found = Silent()
+    server = await asyncio.start_server(found.take, "127.0.0.1", 0)
+    found.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
+    yield found
+    found.hang_up()
+    server.close()
+    await server.wait_closed()
+
+
+class Silent:
+    """An issuer that takes connections and says nothing, until it hangs up."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.asked = 0
+        self._over = asyncio.Event()
+
+    async def take(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
+        await self._over.wait()
+        writer.close()
+
+    def hang_up(self) -> None:
+        self._over.set()
+
+
+async def test_an_issuer_that_says_nothing_holds_up_nobody_else(
+    tmp_path: Path, private: rsa.RSAPrivateKey, silent: Silent
+) -> None:
+    async with served(tmp_path, oidc_issuer=ISSUER, oidc_keys=silent.address) as api:
+        name = await api.alarm()
+        strange = [{"authorization": f"Bearer {token(private, key=f'x{number}')}"} for number in range(20)]
+        asking = [asyncio.ensure_future(api.clients[None].get("/v1/flood", headers=headers)) for headers in strange]
+        await until(lambda: silent.asked > 0)
+        assert (await api.client.post(f"/v1/alarms/{name}/acknowledge")).status_code == 200
+        assert not any(task.done() for task in asking)
+        silent.hang_up()
+        answers = await asyncio.gather(*asking)
+        assert {answer.status_code for answer in answers} == {503}
+        assert answers[0].headers["content-type"] == "application/problem+json"
+        assert (await api.clients[None].get("/v1/flood", headers=strange[0])).status_code == 503
+        assert silent.asked == 1
+
+
+async def test_an_issuer_is_asked_once_in_a_while_for_keys_that_it_does_not_have(
+    private: rsa.RSAPrivateKey, jwks: Path
+) -> None:
+    served_from = jwks.read_bytes()  # noqa: ASYNC240 - a small file
+    asked = 0
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {len(served_from)}\r\n\r\n"
+        writer.write(head.encode() + served_from)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
+        roles = {"ops": Role.OPERATOR}
+        with closing(Tokens(issuer=ISSUER, audience="openautoglm", keys=address, claim="realm.roles", roles=roles)) as tokens:
+            for number in range(10):
+                with pytest.raises(NotKnownError, match="none of the issuer's"):
+                    await tokens.known(token(private, key=f"x{number}"))
+                assert (await tokens.known(token(private))).role is Role.OPERATOR
+    assert asked == 1
 
 
 # --- Pages of other sites -----------------------------------------------------------------------------------------------------
