@@ -148,9 +148,14 @@ class Dispatcher:
         return [self._recorded(entry.then(Stage.EXPIRED, now, reasons[entry.stage])) for entry in due]
 
     def recover(self, now: Micros) -> list[Entry]:
-        """After a start, before the first dispatch: park what the last run had claimed and not recorded as sent."""
+        """After a start, before the first dispatch: park what the last run had claimed and not recorded as sent.
+
+        What somebody had approved and nobody had claimed waits again: the plant may be another by now.
+        """
         claimed = self._ledger.at_stage(Stage.CLAIMED)
-        return [self._recorded(entry.then(Stage.UNKNOWN, now, "stopped while it was being sent")) for entry in claimed]
+        parked = [self._recorded(entry.then(Stage.UNKNOWN, now, "stopped while it was being sent")) for entry in claimed]
+        approved = [entry for entry in self._ledger.at_stage(Stage.ALLOWED) if entry.approved_by is not None]
+        return parked + [self._recorded(_waiting_again(entry, now)) for entry in approved]
 
     def _recorded(self, entry: Entry) -> Entry:
         self._ledger.record(entry)
@@ -160,9 +165,17 @@ class Dispatcher:
         return self._ledger.entry(entry.action.action_id) or entry
 
 
+def _waiting_again(entry: Entry, now: Micros) -> Entry:
+    detail = "stopped before it was sent; approve again"
+    return msgspec.structs.replace(entry.then(Stage.WAITING, now, detail), approved_by=None)
+
+
 def _is_open(held: Entry, action: Action) -> bool:
-    """Whether to decide anew: a crash came before the claim, or a refused action's cause has grown worse since."""
+    """Whether to decide anew: a crash came before the claim, or a refused action's cause has grown worse since.
+
+    Where a person had a word in it, a refusal stands.
+    """
     if held.stage in (Stage.REQUESTED, Stage.ALLOWED):
         return True
     was, now = held.action.cause.severity, action.cause.severity
-    return held.stage is Stage.REFUSED and now != was and at_least(now, was)
+    return held.stage is Stage.REFUSED and held.approved_by is None and now != was and at_least(now, was)

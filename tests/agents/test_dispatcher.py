@@ -316,6 +316,33 @@ async def test_what_was_rejected_stays_so(ledger: Ledger) -> None:
     assert outlet.sent == []
 
 
+async def test_what_was_rejected_stays_so_however_bad_its_cause_gets(ledger: Ledger) -> None:
+    outlet = FakeOutlet()
+    await done(careful(ledger, outlet), action())
+    careful(ledger, outlet).reject(action().action_id, "ada", "people are in there", now=second(1))
+    worse = msgspec.structs.replace(action().cause, severity=Severity.CRITICAL)
+    assert (await done(dispatcher(ledger, outlet), action(cause=worse), 2)).stage is Stage.REFUSED
+    assert outlet.sent == []
+
+
+async def test_what_was_approved_and_not_claimed_before_a_stop_waits_again(ledger: Ledger) -> None:
+    outlet = FakeOutlet()
+    acting = careful(ledger, outlet)
+    waiting = await done(acting, action())
+    ledger.record(msgspec.structs.replace(waiting.then(Stage.ALLOWED, second(1)), approved_by="ada"))
+    (again,) = acting.recover(second(2))
+    assert (again.stage, again.approved_by, again.detail) == (Stage.WAITING, None, "stopped before it was sent; approve again")
+    assert (acting.recover(second(3)), ledger.entry(action().action_id), outlet.sent) == ([], again, [])
+    entry = await acting.approve(action().action_id, "bob", topology=plant(), now=second(4))
+    assert (entry.stage, entry.approved_by, outlet.sent) == (Stage.SENT, "bob", [action()])
+
+
+async def test_what_was_allowed_without_anybody_is_left_to_be_asked_again(ledger: Ledger) -> None:
+    ledger.record(entry(Stage.ALLOWED, action()))
+    assert dispatcher(ledger).recover(second(2)) == []
+    assert (await done(dispatcher(ledger), action(), 3)).stage is Stage.SENT
+
+
 async def test_nobody_approves_in_time_or_too_late(ledger: Ledger) -> None:
     acting = careful(ledger, FakeOutlet())
     await done(acting, action())
