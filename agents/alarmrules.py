@@ -40,7 +40,8 @@ class Named(Strict, frozen=True):
 class SuppressWhen(Strict, frozen=True):
     """The newest reading of a signal says that the alarm means nothing now; all that is given must hold.
 
-    A reading that is missing, of bad quality or of another kind says nothing, so that not knowing never hides an alarm.
+    A reading that is missing, of bad quality or of another kind says nothing, nor does the last one before its device was
+    disconnected, so that not knowing never hides an alarm.
     """
 
     signal: SignalName
@@ -56,7 +57,7 @@ class SuppressWhen(Strict, frozen=True):
     def holds(self, device_id: DeviceId, topology: Topology) -> bool:
         """Whether an alarm of this device is to be hidden now."""
         device = self._device(device_id, topology)
-        reading = None if device is None else topology.readings(device).get(self.signal)
+        reading = None if device is None or _is_gone(device, topology) else topology.readings(device).get(self.signal)
         return reading is not None and reading.quality is not Quality.BAD and self._fits(reading)
 
     def _device(self, device_id: DeviceId, topology: Topology) -> DeviceId | None:
@@ -78,6 +79,12 @@ class SuppressWhen(Strict, frozen=True):
         if isinstance(value, str):
             return False
         return (self.below is None or value < self.below) and (self.above is None or value > self.above)
+
+
+def _is_gone(device_id: DeviceId, topology: Topology) -> bool:
+    """One that has never said that it is there may still send."""
+    device = topology.device(device_id)
+    return device is not None and device.state is DeviceState.DISCONNECTED
 
 
 class About(Strict, frozen=True):

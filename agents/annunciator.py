@@ -30,7 +30,7 @@ from agents.lifecycle import (
 )
 from agents.roster import Roster, UnknownAlarmError
 from agents.standing import FAULT
-from agents.verbs import RefusedError, Request
+from agents.verbs import ChangedError, RefusedError, Request
 from graph.topology import Topology
 from schemas.action import moment
 from schemas.alarm import HIDDEN, Alarm, AlarmId, AlarmState, Flood, Limits, Transition, Verb
@@ -38,7 +38,7 @@ from schemas.device import DeviceId
 from schemas.event import Micros, rfc3339
 from schemas.finding import Alert
 
-__all__ = ["Annunciator", "RefusedError", "Request", "UnknownAlarmError"]
+__all__ = ["Annunciator", "ChangedError", "RefusedError", "Request", "UnknownAlarmError"]
 
 
 class Annunciator:
@@ -79,11 +79,13 @@ class Annunciator:
         return draft.finished()
 
     def asked(self, request: Request, *, recorded_at: Micros, topology: Topology | None = None) -> list[Transition | Flood]:
-        """What a verb makes of an alarm, and of what hangs under it. Raises RefusedError, UnknownAlarmError.
+        """What a verb makes of an alarm, and of what hangs under it. Raises RefusedError (ChangedError), UnknownAlarmError.
 
         Only with the graph do rules about types and zones say how long a shelf may last.
         """
         alarm, draft = self._roster.named(request.alarm_id), Draft(self._roster, self._floods, recorded_at)
+        if request.version not in {None, alarm.version}:
+            raise ChangedError(f"the alarm is at version {alarm.version} now")
         under = self._unacknowledged_under(alarm, request)
         if not (under and alarm.acknowledged):
             rule = self.rules.rule_for(alarm.device_id, alarm.condition, topology)
@@ -103,16 +105,21 @@ class Annunciator:
         return self._roster.unacknowledged_under(alarm)
 
     def passed(self, *, recorded_at: Micros, plant: Micros, topology: Topology | None) -> list[Transition | Flood]:
-        """What time has made of the alarms: shelves end by the wall's clock; rules, chattering and floods go by the plant's."""
+        """What time has made of the alarms: shelves end by the wall's clock; rules, chattering and floods go by the plant's.
+
+        As long as that is not known (0 or before), nothing chatters less, no flood ends, and rules go by the wall's.
+        """
+        known = plant > 0
         draft = Draft(self._roster, self._floods, recorded_at)
         for alarm in self._roster.shelves_over(recorded_at):
             draft.note(settled(alarm, shelf=None), Verb.EXPIRE, actor=CLOCK)
         if topology is not None:
             for alarm_id in self._roster.ruled(standing=self.rules.suppresses):
-                self._design(draft.known(alarm_id), draft, plant, topology)
-        for alarm_id in self._roster.chattering():
-            self._quieten(draft.known(alarm_id), draft, plant)
-        draft.calm(plant)
+                self._design(draft.known(alarm_id), draft, plant if known else recorded_at, topology)
+        if known:
+            for alarm_id in self._roster.chattering():
+                self._quieten(draft.known(alarm_id), draft, plant)
+            draft.calm(plant)
         return draft.finished()
 
     def _take(self, alert: Alert, draft: Draft, topology: Topology | None) -> None:

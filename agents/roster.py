@@ -96,7 +96,8 @@ class Roster:
 
     def _forget(self, alarm: Alarm) -> None:
         alarm_id, parent = alarm.alarm_id, alarm.alert.suppressed_by
-        del self._by_alert[alarm.alert.alert_id]
+        if self._by_alert.get(alarm.alert.alert_id) == alarm_id:
+            del self._by_alert[alarm.alert.alert_id]
         if parent is not None and not alarm.acknowledged:
             self._unacknowledged[parent].remove(alarm_id)
             if not self._unacknowledged[parent]:

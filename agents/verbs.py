@@ -17,17 +17,25 @@ NEED_REASON = frozenset({Verb.SHELVE, Verb.SUPPRESS, Verb.TAKE_OUT})
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person (or a program) asks. `until`, RFC 3339, makes a timed shelf; without it a shelf is one-shot."""
+    """What a person (or a program) asks. `until`, RFC 3339, makes a timed shelf; without it a shelf is one-shot.
+
+    `version`: the alarm's as the asker has seen it; with it nothing is asked of an alarm that has changed since.
+    """
 
     verb: Verb
     alarm_id: AlarmId
     actor: str
     reason: str = ""
     until: str | None = None
+    version: int | None = None
 
 
 class RefusedError(Exception):
     """The verb is not possible in this state; the message says why, in words for the one who asked."""
+
+
+class ChangedError(RefusedError):
+    """The alarm is no longer as the one who asked has seen it."""
 
 
 def check(request: Request) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from agents.annunciator import RefusedError, UnknownAlarmError
+from agents.annunciator import ChangedError, RefusedError, Request, UnknownAlarmError
 from schemas.alarm import AlarmState, Transition, Verb
 from schemas.event import Severity, rfc3339
 from tests.agents.desk import CLEARED, HOUR, LATCHING, PARENT, UPDATED, Desk, children, condition, wall
@@ -128,6 +128,17 @@ def test_an_unknown_alarm_is_told_apart_from_a_refusal() -> None:
         Desk().tell(condition()).ask(Verb.ACKNOWLEDGE, alarm_id="x")
 
 
+def test_who_has_seen_another_version_asks_nothing() -> None:
+    desk = Desk().tell(condition(), condition(1, UPDATED, Severity.CRITICAL))
+    seen = Request(verb=Verb.ACKNOWLEDGE, alarm_id=desk.alarm.alarm_id, actor="ann", version=1)
+    with pytest.raises(ChangedError, match="the alarm is at version 2 now"):
+        desk.annunciator.asked(seen, recorded_at=wall(0))
+    now = msgspec.structs.replace(seen, version=2)
+    assert desk.keep(desk.annunciator.asked(now, recorded_at=wall(0))).state is AlarmState.ACKNOWLEDGED
+    with pytest.raises(RefusedError):
+        desk.annunciator.asked(now, recorded_at=wall(0))
+
+
 # --- What a transition says ---------------------------------------------------------------------------------------------------
 
 
@@ -151,6 +162,14 @@ def test_an_alarm_is_found_by_its_id_and_by_that_of_its_newest_occurrence() -> N
     assert (desk.alarm.occurrences, desk.alarm.raised_at, desk.alarm.version) == (2, rfc3339(second(2)), 3)
     with pytest.raises(UnknownAlarmError):
         desk.annunciator.alarm("alarm-pump-1-1")
+
+
+def test_one_alert_at_two_alarms_is_found_at_the_one_that_it_came_to_last() -> None:
+    same = msgspec.structs.replace(condition(device=VALVE), alert_id="same")
+    desk = Desk().tell(msgspec.structs.replace(condition(), alert_id="same"), same)
+    desk.tell(condition(1, occurrence=2), condition(2, device=VALVE, occurrence=2))
+    with pytest.raises(UnknownAlarmError):
+        desk.annunciator.alarm("same")
 
 
 def test_two_faults_at_one_device_are_two_alarms() -> None:

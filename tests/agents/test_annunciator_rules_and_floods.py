@@ -13,7 +13,7 @@ from agents.roster import MOST_FAULTS
 from graph.topology import Topology
 from schemas.alarm import AlarmState, Flood, Transition, Verb
 from schemas.device import DeviceId, SignalName
-from schemas.event import ControlAlarm, Micros, Telemetry, rfc3339
+from schemas.event import Connected, ControlAlarm, Disconnected, Micros, Telemetry, rfc3339
 from schemas.finding import Alert
 from tests.agents.desk import CLEARED, HOUR, LATCHING, PARENT, RAISED, Desk, children, condition, rules, wall
 from tests.agents.plant import PUMP, VALVE, event, plant, second
@@ -88,6 +88,35 @@ def test_without_the_graph_rules_leave_things_as_they_are() -> None:
     desk.topology = None
     assert desk.tell(condition(2, occurrence=2)).state is AlarmState.SUPPRESSED
     assert desk.wait().last == []
+
+
+BEGINNING = Micros(-(2**63))
+
+
+def test_a_plant_whose_time_is_not_known_does_what_its_rules_say_by_the_wall_clock() -> None:
+    topology = plant()
+    desk = Desk(BY_DESIGN, topology).tell(*chatter(0, 1, 2))
+    pump(topology, running=False, at=2)
+    desk.keep(desk.annunciator.passed(recorded_at=wall(9), plant=BEGINNING, topology=topology))
+    (hidden,) = desk.last
+    assert isinstance(hidden, Transition)
+    assert (hidden.verb, hidden.time, hidden.alarm.chattering) == (Verb.SUPPRESS, rfc3339(wall(9)), True)
+
+
+def test_the_last_word_of_a_device_that_is_gone_hides_nothing() -> None:
+    topology = plant()
+    pump(topology, running=False, at=0)
+    desk = Desk(BY_DESIGN, topology).tell(condition())
+    topology.merge([event(Disconnected(PUMP), 1)])
+    assert desk.wait(plant=1).said == [(Verb.UNSUPPRESS, "rule:standstill")]
+    topology.merge([event(Connected(PUMP, "pump"), 2)])
+    assert desk.wait(plant=2).said == [(Verb.SUPPRESS, "rule:standstill")]
+
+
+def test_who_only_sends_is_believed() -> None:
+    topology = Topology()
+    pump(topology, running=False, at=0)
+    assert Desk(BY_DESIGN, topology).tell(condition()).state is AlarmState.SUPPRESSED
 
 
 # --- Chattering and floods ----------------------------------------------------------------------------------------------------
