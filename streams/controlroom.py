@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -42,6 +42,14 @@ class Hands(Protocol):
     async def reject(self, action_id: str, actor: str, reason: str) -> Progress: ...
 
 
+class Picture(NamedTuple):
+    """What is made of the alarms for everybody who asks, as long as they are these."""
+
+    seen: list[Alarm]
+    alarms: list[Alarm]
+    conditions: Mapping[DeviceId, Condition]
+
+
 class ControlRoom:
     """`live` is None where the process has no live graph, `hands` where it does not act, `database` where there is none."""
 
@@ -65,14 +73,25 @@ class ControlRoom:
         self._store = store
         self._outbox = outbox
         self._hands = hands
+        self._last = Picture([], [], {})
 
     # --- Alarms and faults ------------------------------------------------------------------------------------------------
 
     def alarms(self) -> list[Alarm]:
-        """Those that are not normal, or are put aside: what asks for an operator first, then the worst, then the newest."""
-        found = [alarm for alarm in self._journal.annunciator.alarms() if alarm.state is not AlarmState.NORMAL]
-        found.sort(key=lambda alarm: (alarm.raised_at, alarm.alarm_id), reverse=True)
-        return sorted(found, key=lambda alarm: (not alarm.annunciated, -ASCENDING.index(alarm.severity)))
+        """Those that are not normal, or are put aside, the highest `rank` first. The list is shared: it must not be changed."""
+        return self._picture.alarms
+
+    @property
+    def _picture(self) -> Picture:
+        """Anew when there is another alarm: they never change, so lists of the same ones compare at the cost of a glance."""
+        seen = list(self._journal.annunciator.alarms())
+        if seen != self._last.seen:
+            alarms = sorted((alarm for alarm in seen if alarm.state is not AlarmState.NORMAL), key=rank, reverse=True)
+            by_device: dict[DeviceId, list[Alarm]] = defaultdict(list)
+            for alarm in alarms:
+                by_device[alarm.device_id].append(alarm)
+            self._last = Picture(seen, alarms, {device: _condition(among) for device, among in by_device.items()})
+        return self._last
 
     def alarm(self, name: str) -> Alarm:
         """Raises UnknownAlarmError."""
@@ -96,13 +115,9 @@ class ControlRoom:
         """Raises RefusedError, UnknownAlarmError."""
         return await self._journal.ask(request)
 
-    def conditions(self) -> dict[DeviceId, Condition]:
+    def conditions(self) -> Mapping[DeviceId, Condition]:
         """Of every device that has an alarm which is not normal."""
-        by_device: dict[DeviceId, list[Alarm]] = defaultdict(list)
-        for alarm in self._journal.annunciator.alarms():
-            if alarm.state is not AlarmState.NORMAL:
-                by_device[alarm.device_id].append(alarm)
-        return {device: _condition(alarms) for device, alarms in by_device.items()}
+        return self._picture.conditions
 
     async def faults(self, *, limit: int = 1000) -> list[Fault]:
         """The last state of each, newest first."""
@@ -128,7 +143,7 @@ class ControlRoom:
         annunciator = self._journal.annunciator
 
         def count() -> Kpis:
-            transitions = [msgspec.json.decode(body, type=Transition) for body in bodies]
+            transitions = (msgspec.json.decode(body, type=Transition) for body in bodies)
             return kpis(transitions, alarms, start=start, end=end, limits=annunciator.limits)
 
         alarms = list(annunciator.alarms())
@@ -172,6 +187,11 @@ class ControlRoom:
     async def _history(self, kind: Kind, subject: str, of: type[Found], limit: int) -> list[Found]:
         bodies = await asyncio.to_thread(self._store.history, kind, subject, limit=limit)
         return [msgspec.json.decode(body, type=of) for body in bodies]
+
+
+def rank(alarm: Alarm) -> tuple[int, int, int, str]:
+    """The highest is what an operator should see first: what asks for one, then the worst, then the newest."""
+    return int(alarm.annunciated), ASCENDING.index(alarm.severity), moment(alarm.raised_at), alarm.alarm_id
 
 
 def _condition(alarms: Sequence[Alarm]) -> Condition:

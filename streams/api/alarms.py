@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Query, Request
@@ -20,7 +21,7 @@ from streams.api.gate import Engineer, Operator, Viewer
 from streams.api.parameters import KEY, Cursor, Id, Limit, MaybeDevice, instant_of
 from streams.api.problems import ProblemError
 from streams.api.repeats import Repeats
-from streams.controlroom import ControlRoom
+from streams.controlroom import ControlRoom, rank
 
 MATCH = Annotated[str | None, Header(alias="if-match", description="Only if the alarm's version is still this one.")]
 OPERATORS = {
@@ -62,14 +63,15 @@ def routes(room: ControlRoom, repeats: Repeats) -> APIRouter:
     ) -> Response:
         """Alarms that are not normal or are put aside: what asks for an operator first, then the worst, then the newest."""
         found = [
-            detailed(room, alarm)
+            alarm
             for alarm in room.alarms()
             if device in (None, alarm.device_id)
             and (not state or alarm.state in state)
             and (severity is None or at_least(alarm.severity, severity))
             and annunciated in (None, alarm.annunciated)
         ]
-        return paged(request, found, limit=limit, key=lambda detail: detail.alarm.alarm_id, cursor=cursor)
+        shown = partial(detailed, room)
+        return paged(request, found, limit=limit, key=rank, cursor=cursor, falling=True, shown=shown)
 
     @router.get("/{alarm_id}", responses=replies("alarm", 304, 404))
     async def alarm(request: Request, _: Viewer, alarm_id: Id) -> Response:
@@ -81,7 +83,7 @@ def routes(room: ControlRoom, repeats: Repeats) -> APIRouter:
     async def transitions(request: Request, _: Viewer, alarm_id: Id, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """All that the plant, the clock and people have done with an alarm, oldest first."""
         found = await room.transitions(alarm_id)
-        return paged(request, found, limit=limit, key=lambda step: str(step.alarm.version), cursor=cursor)
+        return paged(request, found, limit=limit, key=lambda step: (step.alarm.version,), cursor=cursor)
 
     for path, verb in OPERATORS.items():
         _verb(router, room, repeats, path=path, verb=verb)

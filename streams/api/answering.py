@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -17,7 +18,9 @@ from streams.api.problems import ProblemError
 
 Item = TypeVar("Item")
 JSON = "application/json"
-LONGEST_CURSOR = 512
+LONGEST_CURSOR = 1_024
+Key = tuple[int | str, ...]
+"""Where an item stands in the order of its list."""
 
 
 def answer(request: Request, body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -25,7 +28,7 @@ def answer(request: Request, body: object, *, status: int = 200, headers: dict[s
     raw = msgspec.json.encode(body)
     tag = f'"{hashlib.blake2b(raw, digest_size=12).hexdigest()}"'
     headers = {"etag": tag, "cache-control": "no-cache", **(headers or {})}
-    if request.method in {"GET", "HEAD"} and _has(request.headers.get("if-none-match", ""), tag):
+    if request.method in {"GET", "HEAD"} and _has(request.headers.get("if-none-match", ""), headers["etag"]):
         return Response(status_code=304, headers=headers)
     return Response(raw, status, media_type=JSON, headers=headers)
 
@@ -34,15 +37,39 @@ def _has(tags: str, tag: str) -> bool:
     return tags.strip() == "*" or tag in {held.strip().removeprefix("W/") for held in tags.split(",")}
 
 
-def paged(request: Request, items: Sequence[Item], *, limit: int, key: Callable[[Item], str], cursor: str | None) -> Response:
-    """A page of a list that is at hand as a whole, behind the item that the cursor names."""
-    begin = 0
-    if cursor is not None:
-        last = opened(cursor)
-        begin = next((place + 1 for place, item in enumerate(items) if key(item) == last), len(items))
-    part = list(items[begin : begin + limit])
+def paged(
+    request: Request,
+    items: Sequence[Item],
+    *,
+    limit: int,
+    key: Callable[[Item], Key],
+    cursor: str | None,
+    falling: bool = False,
+    shown: Callable[[Item], object] = lambda item: item,
+) -> Response:
+    """A page of a list that is at hand as a whole and in the order of its keys, rising or `falling`.
+
+    The cursor holds the last item's key, so the next page goes on behind where that item stood, even if it is gone meanwhile.
+    """
+    begin = 0 if cursor is None else _behind(items, key, _key(cursor), falling=falling)
+    part = items[begin : begin + limit]
     more = begin + limit < len(items)
-    return page(request, part, sealed(key(part[-1])) if more and part else None)
+    following = sealed(msgspec.json.encode(key(part[-1])).decode()) if more and part else None
+    return page(request, [shown(item) for item in part], following)
+
+
+def _behind(items: Sequence[Item], key: Callable[[Item], Key], last: Key, *, falling: bool) -> int:
+    try:
+        return bisect_left(items, True, key=lambda item: key(item) < last if falling else key(item) > last)
+    except TypeError as error:
+        raise ProblemError(404, "cursor: of another list") from error
+
+
+def _key(cursor: str) -> Key:
+    try:
+        return msgspec.json.decode(opened(cursor), type=Key)
+    except msgspec.MsgspecError as error:
+        raise ProblemError(404, "cursor: not one that this service gave out") from error
 
 
 def page(request: Request, items: list[Any], following: str | None) -> Response:

@@ -27,7 +27,7 @@ Most = Annotated[int, Query(ge=1, le=10_000, description="Devices of one answer.
 Hops = Annotated[int, Query(ge=1, le=100, description="How far.")]
 MaybeHops = Annotated[int | None, Query(ge=1, le=10_000, description="How far; without it, to the end.")]
 Relations = Annotated[list[Relation] | None, Query(description="Only along these relations; several may be given.")]
-Cursor = Annotated[str | None, Query(description="As `next` of the page before said.", pattern="^[A-Za-z0-9_-]{1,512}$")]
+Cursor = Annotated[str | None, Query(description="As `next` of the page before said.", pattern="^[A-Za-z0-9_-]{1,1024}$")]
 """Time zones are needed: nobody should have to guess whose noon it was."""
 When = Annotated[AwareDatetime | None, Query(description="As it stood at this time (RFC 3339).")]
 

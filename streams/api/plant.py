@@ -70,7 +70,7 @@ def routes(room: ControlRoom) -> APIRouter:
     async def signals(request: Request, _: Viewer, device: Device, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """A device's signals with their newest readings and, where the model watches them, what was expected."""
         found = await plant.signals(device)
-        return paged(request, found, limit=limit, key=lambda signal: signal.name, cursor=cursor)
+        return paged(request, found, limit=limit, key=lambda signal: (signal.name,), cursor=cursor)
 
     @router.get("/trace", responses=replies("trace", 304, 404))
     async def trace(

@@ -8,15 +8,16 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from schemas.action import moment
 from streams.answers import Secret, WebhookMade
-from streams.api.answering import answer, opened, page, paged, sealed
+from streams.api.answering import Key, answer, opened, page, paged, sealed
 from streams.api.document import problem_replies, replies, request_body
 from streams.api.gate import Admin
 from streams.api.parameters import KEY, Cursor, Id, Limit
 from streams.api.problems import InvalidError, ProblemError
 from streams.api.repeats import Repeats
 from streams.webhooks.book import LONGEST_OVERLAP, OVERLAP, Webhooks
-from streams.webhooks.endpoint import Change, Draft, WebhookId
+from streams.webhooks.endpoint import Change, Draft, Webhook, WebhookId
 
 Body = TypeVar("Body", Draft, Change)
 Overlap = Annotated[float, Query(ge=0, le=LONGEST_OVERLAP, description="Seconds in which the old secret signs too.")]
@@ -34,7 +35,8 @@ def _endpoints(router: APIRouter, book: Webhooks, repeats: Repeats) -> None:
     @router.get("", responses=replies("webhooks", 304, 404))
     async def listed(request: Request, _: Admin, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """All webhooks, oldest first, without their secrets."""
-        return paged(request, await book.all(), limit=limit, key=lambda webhook: webhook.id, cursor=cursor)
+        found = sorted(await book.all(), key=_age)
+        return paged(request, found, limit=limit, key=_age, cursor=cursor)
 
     made = replies("webhook made", 409, 413, status=201)
 
@@ -117,6 +119,10 @@ def _deliveries(router: APIRouter, book: Webhooks, repeats: Repeats) -> None:
             return answer(request, await book.replay(delivery_id), status=202)
 
         return await repeats.once(request, who, work)
+
+
+def _age(webhook: Webhook) -> Key:
+    return moment(webhook.created_at), webhook.id
 
 
 async def read(request: Request, kind: type[Body]) -> Body:

@@ -10,10 +10,11 @@ from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from agents.entry import Stage
+from schemas.action import Progress, moment
 from schemas.device import DeviceId
 from schemas.event import Micros, micros
 from schemas.finding import Fault
-from streams.api.answering import answer, paged
+from streams.api.answering import Key, answer, paged
 from streams.api.document import replies
 from streams.api.gate import Engineer, Operator, Viewer
 from streams.api.parameters import KEY, At, Cursor, Id, Limit, MaybeDevice, instant_of
@@ -22,6 +23,8 @@ from streams.api.repeats import Repeats
 from streams.controlroom import ControlRoom
 
 DAY = 86_400_000_000
+LONGEST = 31 * DAY
+"""Of the stretch that key figures are of."""
 
 
 class Reason(BaseModel):
@@ -49,7 +52,8 @@ def faults(room: ControlRoom) -> APIRouter:
             for fault in await room.faults()
             if open_ in (None, fault.closed_at is None) and (device is None or device in _named(fault))
         ]
-        return paged(request, found, limit=limit, key=lambda fault: fault.fault_id, cursor=cursor)
+        found.sort(key=_age, reverse=True)
+        return paged(request, found, limit=limit, key=_age, cursor=cursor, falling=True)
 
     @router.get("/{fault_id}", responses=replies("fault", 304, 404))
     async def one(request: Request, _: Viewer, fault_id: Id, at: At = None) -> Response:
@@ -62,12 +66,19 @@ def faults(room: ControlRoom) -> APIRouter:
     @router.get("/{fault_id}/history", responses=replies("faults", 304, 404))
     async def history(request: Request, _: Viewer, fault_id: Id, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """Every state of a fault, oldest first."""
-        found = await room.fault_history(fault_id)
+        found = sorted(await room.fault_history(fault_id), key=_age)
         if not found:
             raise ProblemError(404, f"no fault {fault_id}")
-        return paged(request, found, limit=limit, key=lambda fault: fault.updated_at, cursor=cursor)
+        return paged(request, found, limit=limit, key=_age, cursor=cursor)
 
     return router
+
+
+def _age(found: Fault | Progress) -> Key:
+    """By when it became what it is; the newest is the highest."""
+    if isinstance(found, Fault):
+        return moment(found.updated_at), found.fault_id
+    return moment(found.at), found.action.action_id
 
 
 def _named(fault: Fault) -> set[DeviceId]:
@@ -87,7 +98,9 @@ def figures(room: ControlRoom) -> APIRouter:
     async def kpis(
         request: Request,
         _: Viewer,
-        start: Annotated[AwareDatetime | None, Query(description="From this time on; a day before the end.")] = None,
+        start: Annotated[
+            AwareDatetime | None, Query(description="From this time on; a day before the end, at most 31.")
+        ] = None,
         end: Annotated[AwareDatetime | None, Query(description="Until before this one; the plant's time.")] = None,
     ) -> Response:
         """How well alarms served those who watch them (ISA-18.2)."""
@@ -96,6 +109,8 @@ def figures(room: ControlRoom) -> APIRouter:
         since = Micros(max(until - DAY, 0)) if start is None else instant_of(start, "start")
         if since >= until:
             raise ProblemError(422, "start: must be before end")
+        if until - since > LONGEST:
+            raise ProblemError(422, f"start: at most {LONGEST // DAY} days before end")
         return answer(request, await room.kpis(since, until))
 
     return router
@@ -119,7 +134,8 @@ def actions(room: ControlRoom, repeats: Repeats) -> APIRouter:
             for progress in await room.actions()
             if (not stage or progress.stage in stage) and device in (None, progress.action.device_id)
         ]
-        return paged(request, found, limit=limit, key=lambda progress: progress.action.action_id, cursor=cursor)
+        found.sort(key=_age, reverse=True)
+        return paged(request, found, limit=limit, key=_age, cursor=cursor, falling=True)
 
     @router.get("/{action_id}", responses=replies("actions", 304, 404))
     async def history(request: Request, _: Viewer, action_id: Id, limit: Limit = 100, cursor: Cursor = None) -> Response:
@@ -127,7 +143,8 @@ def actions(room: ControlRoom, repeats: Repeats) -> APIRouter:
         found = await room.action_history(action_id)
         if not found:
             raise ProblemError(404, f"no action {action_id}")
-        return paged(request, found, limit=limit, key=lambda progress: f"{progress.stage} {progress.at}", cursor=cursor)
+        steps = list(enumerate(found))  # several may be of one time, and none ever goes
+        return paged(request, steps, limit=limit, key=lambda step: step[:1], cursor=cursor, shown=lambda step: step[1])
 
     @router.post("/{action_id}/approve", responses=replies("action", 404, 409, 413))
     async def approve(request: Request, who: Operator, action_id: Id, _: KEY = None) -> Response:
@@ -157,7 +174,7 @@ def deadletters(room: ControlRoom, repeats: Repeats) -> APIRouter:
     async def listed(request: Request, _: Viewer, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """Inputs that were refused, why, and where in them the fault is; newest first."""
         found = list(reversed(await room.deadletters()))
-        return paged(request, found, limit=limit, key=lambda letter: str(letter.number), cursor=cursor)
+        return paged(request, found, limit=limit, key=lambda letter: (letter.number,), cursor=cursor, falling=True)
 
     @router.post("/{number}/replay", responses=replies("replayed", 404, 413))
     async def replay(request: Request, who: Engineer, number: Annotated[int, Path(ge=1, le=2**62)], _: KEY = None) -> Response:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from schemas.alarm import Alarm, Verb
+from streams.controlroom import ControlRoom
 from streams.roles import Role
 from tests.streams.api.serving import PIPE, PUMP, Served, served
 
@@ -95,6 +98,64 @@ async def test_a_verb_can_be_tied_to_what_was_seen(api: Served) -> None:
     assert late.status_code == 412
 
 
+async def test_an_alarm_that_is_known_is_not_sent_again(api: Served) -> None:
+    name = await api.alarm()
+    first = await api.client.get(f"/v1/alarms/{name}")
+    headers = {"if-none-match": first.headers["etag"]}
+    again = await api.client.get(f"/v1/alarms/{name}", headers=headers)
+    assert (again.status_code, again.content) == (304, b"")
+    await api.client.post(f"/v1/alarms/{name}/acknowledge")
+    assert (await api.client.get(f"/v1/alarms/{name}", headers=headers)).status_code == 200
+
+
+async def test_pages_go_on_behind_an_alarm_that_has_gone(api: Served) -> None:
+    for name in "abcdef":
+        await api.alarm(PUMP, name)
+    every = [item["alarm"] for item in (await api.client.get("/v1/alarms")).json()["items"]]
+    first = await api.client.get("/v1/alarms", params={"limit": 2})
+    last = first.json()["items"][-1]["alarm"]
+    assert last["condition"].startswith("control:")
+    await api.client.post(f"/v1/alarms/{last['alarmId']}/acknowledge")
+    await api.alarm(PUMP, last["condition"].removeprefix("control:"), active=False)
+    assert await state(api, last["alarmId"]) == "normal"
+    rest = (await api.client.get("/v1/alarms", params={"cursor": first.json()["next"]})).json()["items"]
+    assert [item["alarm"]["alarmId"] for item in rest] == [alarm["alarmId"] for alarm in every[2:]]
+
+
+async def test_a_cursor_of_another_list_is_refused(api: Served) -> None:
+    for name in "abc":
+        await api.alarm(PUMP, name)
+    of_alarms = (await api.client.get("/v1/alarms", params={"limit": 1})).json()["next"]
+    of_signals = base64.urlsafe_b64encode(b'["flow"]').decode().rstrip("=")
+    for path, cursor in (("/v1/signals", of_alarms), ("/v1/alarms", of_signals), ("/v1/alarms", "WyJ4Il0x")):
+        found = await api.client.get(path, params={"device": PUMP, "cursor": cursor})
+        assert (found.status_code, found.json()["detail"][:7]) == (404, "cursor:"), path
+
+
+async def test_verbs_are_tried_for_the_alarms_of_the_page_alone(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abcd":
+        await api.alarm(PUMP, name)
+    tried, verbs = list[str](), ControlRoom.verbs
+
+    def counting(room: ControlRoom, alarm: Alarm) -> list[Verb]:
+        tried.append(alarm.alarm_id)
+        return verbs(room, alarm)
+
+    monkeypatch.setattr(ControlRoom, "verbs", counting)
+    items = (await api.client.get("/v1/alarms", params={"limit": 2})).json()["items"]
+    assert tried == [item["alarm"]["alarmId"] for item in items]
+
+
+async def test_conditions_are_counted_when_an_alarm_has_changed(api: Served) -> None:
+    name = await api.alarm()
+    room = api.parts.room
+    before = room.conditions()
+    assert room.conditions() is before
+    alarms = before[PUMP].alarms
+    await api.client.post(f"/v1/alarms/{name}/shelve", json={"reason": "known"})
+    assert (room.conditions()[PUMP].alarms, room.conditions()[PUMP].hidden) == (alarms - 1, 1)
+
+
 async def test_shelving(api: Served) -> None:
     name = await api.alarm()
     shelve = f"/v1/alarms/{name}/shelve"
@@ -128,3 +189,7 @@ async def test_key_figures(api: Served) -> None:
     assert (await api.client.get("/v1/flood")).json() is None
     wrong = {"start": "2026-01-06T00:00:00Z", "end": "2026-01-05T00:00:00Z"}
     assert (await api.client.get("/v1/kpis", params=wrong)).status_code == 422
+    month = {"start": "2026-01-05T00:00:00Z", "end": "2026-02-05T00:00:00Z"}
+    assert (await api.client.get("/v1/kpis", params=month)).json()["raised"] == len(standing)
+    longer = await api.client.get("/v1/kpis", params=month | {"end": "2026-02-05T00:00:01Z"})
+    assert (longer.status_code, longer.json()["detail"]) == (422, "start: at most 31 days before end")
