@@ -27,6 +27,7 @@ from agents.lifecycle import (
     settled,
     state_of,
     updated,
+    with_its_parent,
 )
 from agents.roster import Roster, UnknownAlarmError
 from agents.standing import FAULT
@@ -93,8 +94,7 @@ class Annunciator:
             after = verbs.asked(alarm, request, now=recorded_at, longest=longest)
             draft.note(after, request.verb, actor=request.actor, reason=request.reason)
         for child in under:
-            after = settled(child, acknowledged=True, acknowledged_by=request.actor)
-            draft.note(after, Verb.ACKNOWLEDGE, actor=request.actor, reason="with its parent")
+            draft.seen_with_its_parent(child, request.actor)
         return draft.finished()
 
     def _unacknowledged_under(self, alarm: Alarm, request: Request) -> list[Alarm]:
@@ -131,7 +131,17 @@ class Annunciator:
             case Verb.UPDATE if held is not None:
                 draft.note(updated(held, alert), Verb.UPDATE, actor=PLANT, at=at)
             case Verb.CLEAR if held is not None:
-                draft.note(cleared(held, alert), Verb.CLEAR, actor=PLANT, at=at)
+                self._clear(cleared(held, alert), draft, at)
+
+    def _clear(self, alarm: Alarm, draft: Draft, at: Micros) -> None:
+        """What has come and gone under a parent that somebody has acknowledged needs nobody any more."""
+        draft.note(alarm, Verb.CLEAR, actor=PLANT, at=at)
+        is_parent = alarm.condition == FAULT
+        parent = alarm if is_parent else draft.parent_of(alarm)
+        ended = [child for child in draft.unacknowledged_under(alarm) if not child.active] if is_parent else [alarm]
+        if parent is not None and parent.acknowledged:
+            for child in (child for child in ended if not child.acknowledged):
+                draft.seen_with_its_parent(child, parent.acknowledged_by or PLANT, at=at)
 
     def _raise(self, alarm_id: AlarmId, alert: Alert, draft: Draft, topology: Topology | None) -> None:
         """An alarm that a rule hides comes hidden, so that it never asks for anybody, not even for a moment."""
@@ -231,6 +241,20 @@ class Draft:
 
     def known(self, alarm_id: AlarmId) -> Alarm:
         return self._changed.get(alarm_id) or self._roster.named(alarm_id)
+
+    def parent_of(self, alarm: Alarm) -> Alarm | None:
+        """The one that stands for it, if that is known."""
+        alarm_id = self._roster.id_of(alarm.alert.suppressed_by)
+        return None if alarm_id is None else self.get(alarm_id)
+
+    def unacknowledged_under(self, alarm: Alarm) -> list[Alarm]:
+        """In the order of ids."""
+        known = {child.alarm_id for child in self._roster.unacknowledged_under(alarm)}
+        found = [self.known(alarm_id) for alarm_id in sorted(known | set(self._changed))]
+        return [child for child in found if not child.acknowledged and child.alert.suppressed_by == alarm.alert.alert_id]
+
+    def seen_with_its_parent(self, child: Alarm, actor: str, *, at: Micros | None = None) -> None:
+        self.note(with_its_parent(child, actor), Verb.ACKNOWLEDGE, actor=actor, reason="with its parent", at=at)
 
     def note(self, after: Alarm, verb: Verb, *, actor: str, reason: str = "", at: Micros | None = None) -> None:
         """A transition; `at` is the plant's time if that moved the alarm."""

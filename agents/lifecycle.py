@@ -123,10 +123,16 @@ def timed(shelf: Shelf | None) -> Shelf | None:
 
 
 def updated(alarm: Alarm, alert: Alert) -> Alarm:
-    """One that has got worse asks for an operator again."""
+    """One that has got worse asks for an operator again, and so does one that leaves the parent it was seen with."""
     grown = not at_least(alarm.severity, alert.severity)
-    again: dict[str, object] = {"acknowledged": False, "acknowledged_by": None} if grown else {}
+    left = alarm.with_parent and alarm.alert.suppressed_by != alert.suppressed_by
+    again: dict[str, object] = {"acknowledged": False, "acknowledged_by": None, "with_parent": False} if grown or left else {}
     return settled(alarm, alert=alert, severity=alert.severity, **again)
+
+
+def with_its_parent(alarm: Alarm, actor: str | None) -> Alarm:
+    """Acknowledged by who acknowledged the parent."""
+    return settled(alarm, acknowledged=True, acknowledged_by=actor, with_parent=True)
 
 
 def cleared(alarm: Alarm, alert: Alert) -> Alarm:

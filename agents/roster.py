@@ -46,6 +46,10 @@ class Roster:
             raise UnknownAlarmError(f"no alarm {name}")
         return alarm
 
+    def id_of(self, alert_id: str | None) -> AlarmId | None:
+        """Of the alarm whose newest occurrence this is."""
+        return None if alert_id is None else self._by_alert.get(alert_id)
+
     def unacknowledged_under(self, alarm: Alarm) -> list[Alarm]:
         """What hangs under a fault's alarm and waits for somebody, in the order of ids."""
         return [self._alarms[alarm_id] for alarm_id in sorted(self._unacknowledged.get(alarm.alert.alert_id, ()))]

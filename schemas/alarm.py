@@ -79,8 +79,9 @@ class Alarm(Finding, frozen=True, kw_only=True):
     """A condition at a device. `alert` is the newest transition of its newest occurrence.
 
     `latched`: it stays after its condition has gone, until it is reset. `acknowledged_by` says who last acknowledged this
-    occurrence. `suppressed`: who or which `rule:NAME` did, and why. `occurrences` counts how often it was raised.
-    `recent`: when it was last raised, newest last, as far as chattering looks back. `version` grows with each transition.
+    occurrence, `with_parent` whether that was meant for its parent. `suppressed`: who or which `rule:NAME` did, and why.
+    `occurrences` counts how often it was raised, `recent` says when of late, newest last, as far as chattering looks back.
+    `version` grows with each transition.
     """
 
     alarm_id: AlarmId
@@ -91,6 +92,7 @@ class Alarm(Finding, frozen=True, kw_only=True):
     active: bool
     acknowledged: bool
     acknowledged_by: str | None = None
+    with_parent: bool = False
     latched: bool = False
     shelf: Shelf | None = None
     suppressed: str | None = None

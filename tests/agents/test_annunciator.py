@@ -8,6 +8,7 @@ import pytest
 from agents.annunciator import ChangedError, RefusedError, Request, UnknownAlarmError
 from schemas.alarm import AlarmState, Transition, Verb
 from schemas.event import Severity, rfc3339
+from schemas.finding import Alert
 from tests.agents.desk import CLEARED, HOUR, LATCHING, PARENT, UPDATED, Desk, children, condition, wall
 from tests.agents.plant import PUMP, VALVE, second
 
@@ -241,6 +242,52 @@ def test_an_acknowledged_parent_may_be_acknowledged_again_for_what_came_under_it
     assert [alarm.acknowledged_by for alarm in desk.annunciator.alarms()] == ["ann", "bob"]
     with pytest.raises(RefusedError, match="already acknowledged by ann"):
         desk.ask(Verb.ACKNOWLEDGE)
+
+
+ENDED = msgspec.structs.replace(PARENT, state=CLEARED, time=rfc3339(second(9)))
+
+
+def ended(at: float = 5) -> list[Alert]:
+    gone = {"time": rfc3339(second(at)), "state": CLEARED}
+    return [msgspec.structs.replace(child, **gone) for child in children(2)]
+
+
+def test_what_returns_under_an_acknowledged_parent_is_settled_at_once() -> None:
+    desk = Desk().tell(PARENT).ask(Verb.ACKNOWLEDGE).tell(*children(3)).tell(*ended())
+    assert desk.said == [(Verb.CLEAR, "plant"), (Verb.ACKNOWLEDGE, "ann")] * 2
+    assert {(record.time, record.reason) for record in desk.last[1::2] if isinstance(record, Transition)} == {
+        (rfc3339(second(5)), "with its parent")
+    }
+    states = [alarm.state for alarm in desk.annunciator.alarms()]
+    assert states == [AlarmState.ACKNOWLEDGED, AlarmState.NORMAL, AlarmState.NORMAL, AlarmState.UNACKNOWLEDGED]
+
+
+def test_what_had_returned_is_settled_when_its_acknowledged_parent_ends() -> None:
+    worse = msgspec.structs.replace(PARENT, state=UPDATED, severity=Severity.CRITICAL, time=rfc3339(second(6)))
+    desk = Desk().tell(PARENT).ask(Verb.ACKNOWLEDGE).tell(worse, *children(3), *ended(7))
+    assert [alarm.acknowledged for alarm in desk.annunciator.alarms()] == [False] * 4
+    held = list(desk.annunciator.alarms())
+    desk.annunciator.restore([msgspec.structs.replace(held[0], acknowledged=True, acknowledged_by="bob"), *held[1:]])
+    desk.tell(ENDED)
+    assert desk.said == [(Verb.CLEAR, "plant"), (Verb.ACKNOWLEDGE, "bob"), (Verb.ACKNOWLEDGE, "bob")]
+    assert [alarm.state for alarm in desk.annunciator.alarms() if alarm.active] == [AlarmState.UNACKNOWLEDGED]
+    assert [alarm.acknowledged_by for alarm in desk.annunciator.alarms()].count("bob") == 3
+
+
+def test_what_had_returned_under_a_parent_that_nobody_has_seen_waits_for_it() -> None:
+    desk = Desk().tell(PARENT, *children(2), *ended(), ENDED)
+    assert {alarm.state for alarm in desk.annunciator.alarms()} == {AlarmState.RETURNED}
+    desk.ask(Verb.ACKNOWLEDGE, alarm_id=PARENT.alert_id)
+    assert {alarm.state for alarm in desk.annunciator.alarms()} == {AlarmState.NORMAL}
+
+
+def test_what_was_seen_with_its_parent_alone_asks_for_itself_when_it_leaves_it() -> None:
+    desk = Desk().tell(PARENT, *children(2)).ask(Verb.ACKNOWLEDGE, alarm_id="alarm-pump-1-1").ask(Verb.ACKNOWLEDGE)
+    assert [alarm.with_parent for alarm in desk.annunciator.alarms()] == [False, True, False]
+    free = {"suppressed_by": None, "state": UPDATED, "time": rfc3339(second(9))}
+    desk.tell(ENDED, *(msgspec.structs.replace(child, **free) for child in children(2)))
+    states = [(alarm.state, alarm.with_parent) for alarm in desk.annunciator.alarms()]
+    assert states == [(AlarmState.NORMAL, False), (AlarmState.UNACKNOWLEDGED, False), (AlarmState.ACKNOWLEDGED, False)]
 
 
 # --- Shelves ------------------------------------------------------------------------------------------------------------------
