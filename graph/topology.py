@@ -232,6 +232,16 @@ class Topology:
             body.properties,
         )
 
+    def zone_of(self, device_id: DeviceId) -> str | None:
+        """As the device said it; safe in any thread."""
+        described = self.descriptions.newest.get(device_id)
+        return described.body.zone if described is not None and isinstance(described.body, Connected) else None
+
+    def excerpt(self, device_id: DeviceId) -> Topology:
+        """A graph of one device as it describes itself now, and nothing else."""
+        held = (self.descriptions.newest.get(device_id), self.presence.newest.get(device_id))
+        return Topology().merge(event for event in held if event is not None)
+
     def knows(self, device_id: DeviceId) -> bool:
         """Whether anything has named this device."""
         return device_id in self.presence.newest or self._is_named(device_id)

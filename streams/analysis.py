@@ -25,10 +25,13 @@ from streams.checkpoint import Checkpoint
 from streams.crashpoints import CrashPoint, CrashPoints
 from streams.journal import AlarmJournal
 from streams.pipeline import Pipeline, Reaction
+from streams.plantclock import PlantClock
 
 logger = logging.getLogger(__name__)
 CONSUMER = "service"
 RECORDS = 200
+LAST_BATCH = 20.0
+"""Seconds that the last batch has when the service is to end: a webhook may take 15."""
 """Records in one turn of the loop."""
 
 Result = TypeVar("Result")
@@ -55,6 +58,7 @@ class Analysis:
         *,
         log: Broker,
         journal: AlarmJournal,
+        clock: PlantClock,
         respond: Respond,
         folder: Path,
         every: float,
@@ -64,14 +68,13 @@ class Analysis:
         self.pipeline = pipeline
         self._log = log
         self._journal = journal
+        self._clock = clock
         self._respond = respond
         self._path = folder / "checkpoint.bin"
         self._every = every
         self._keep = keep
         self._crash = crash
         self._offset = self._seen = 0
-        self.busy = False
-        """Whether records are being taken in."""
         self._saved = time.monotonic()
         self._saved_offset = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -81,6 +84,11 @@ class Analysis:
     def offset(self) -> int:
         """The first record that is not done yet."""
         return self._offset
+
+    @property
+    def busy(self) -> bool:
+        """Whether records are being taken in."""
+        return self._seen != self._offset
 
     @property
     def seen(self) -> int:
@@ -99,18 +107,21 @@ class Analysis:
     async def run(self) -> None:
         """Until cancelled; the last act is a checkpoint."""
         topic = self.pipeline.site
+        taking: asyncio.Future[None] | None = None
         try:
             while True:
                 records = await self._log.read(topic, self._offset, limit=RECORDS)
                 if records:
-                    self.busy = True
-                    await self._take(records)
-                    self.busy = False
+                    taking = asyncio.ensure_future(self._take(records))
+                    await asyncio.shield(taking)
                 else:
                     await self._wait(topic)
                 if time.monotonic() - self._saved >= self._every:
                     await self._save()
         finally:
+            if taking is not None:
+                # A batch is finished once it is begun: the pipeline has seen it, and would not find again what is not kept.
+                await asyncio.wait((taking,), timeout=LAST_BATCH)
             await asyncio.shield(self._save())
             self._thread.shutdown()
 
@@ -131,6 +142,7 @@ class Analysis:
             await self._journal.save(reaction.alerts, [state.finding() for state in reaction.faults])
             self._crash.reached(CrashPoint.FINDINGS_SAVED)
         await self._respond(reaction, self.pipeline)
+        self._clock.noticed(self.pipeline.now)
         for observe in self.observers:
             observe(reaction)
         self._offset = records[-1].offset + 1
@@ -149,7 +161,15 @@ class Analysis:
         if self._offset == self._saved_offset:
             return
         offset = self._offset
-        snapshot = await self.in_model_thread(self.pipeline.snapshot)
+
+        def taken() -> bytes | None:
+            # Of a batch that broke off, the snapshot would know what nobody has been told.
+            return self.pipeline.snapshot() if self._seen == offset else None
+
+        snapshot = await self.in_model_thread(taken)
+        if snapshot is None:
+            logger.warning("no checkpoint: the records from %d on are not done, and will be taken in again", offset)
+            return
         await asyncio.to_thread(checkpoint.save, Checkpoint(offset, snapshot), self._path, self._crash)
         self._saved_offset = offset
         await self._log.commit(self.pipeline.site, CONSUMER, offset)

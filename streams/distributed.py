@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, closing
 from functools import partial
 from typing import Any
 
+from agents.annunciator import Annunciator
 from graph.detection import Model, load
 from streams.announcer import Announcer
 from streams.answers import Readiness
@@ -28,11 +29,12 @@ from streams.listening import ApiServer
 from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
+from streams.plantclock import PlantClock
 from streams.projection import graph_store
 from streams.publisher import Publisher
 from streams.relay import Relay
 from streams.remote import KafkaTruth, origin
-from streams.service import journal_of, mqtt_address, pipeline_of, sparkplug_host, webhooks_of
+from streams.service import mqtt_address, pipeline_of, rules_of, sparkplug_host, webhooks_of
 from streams.settings import Settings
 from streams.shards import Shards
 from streams.topics import Topics
@@ -133,12 +135,13 @@ async def run_gateway(settings: Settings) -> None:
         log = KafkaLog(cluster, names, prepared=lambda: prepare_topics(settings, cluster, names))
         stack.push_async_callback(log.close)
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
-        journal = journal_of(settings, store, None)
+        clock = PlantClock()
+        journal = AlarmJournal(Annunciator(settings.site, rules_of(settings)), store, clock=clock)
         journal.restore()
         own = KafkaLog(cluster, names)
         stack.push_async_callback(own.close)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
-        relay = Relay(settings.site, cluster=cluster, names=names, journal=journal)
+        relay = Relay(settings.site, cluster=cluster, names=names, journal=journal, clock=clock)
         front = _front(settings, folder, stack, journal=journal, store=store, outbox=outbox, ready=Readers(gateway, relay))
         parts: tuple[tuple[str, Callable[[], Coroutine[Any, Any, None]]], ...] = (
             ("gateway", gateway.run),

@@ -95,7 +95,7 @@ class FindingStore:
                 _insert(connection, fault)
             followed = list(decide(fresh))
             for record in followed:
-                _insert(connection, record, again=False)
+                _insert(connection, record, again=not isinstance(record, Transition))
             return followed
 
         followed = await self._database.run(work)
@@ -191,12 +191,13 @@ def _insert(connection: sqlite3.Connection, found: Finding, *, again: bool = Tru
 def _named(found: Finding) -> tuple[Kind, str, str, Micros]:
     match found:
         case Alert(alert_id=name, time=time, state=state):
-            return Kind.ALERTS, name, f"{name} {time} {state}", moment(time)
+            # An alert may join a fault and grow worse in one step.
+            return Kind.ALERTS, name, f"{name} {time} {state} {found.severity} {found.suppressed_by or ''}", moment(time)
         case Fault(fault_id=name, updated_at=time):
             return Kind.FAULTS, name, f"{name} {time}", moment(time)
         case Transition(alarm=alarm, time=time):
             return Kind.ALARMS, alarm.alarm_id, f"{alarm.alarm_id} {alarm.version} {found.recorded_at}", moment(time)
         case Flood(flood_id=name, updated_at=time):
-            return Kind.FLOODS, name, f"{name} {found.alarms} {found.closed_at}", moment(time)
+            return Kind.FLOODS, name, f"{name} {time} {found.alarms} {found.closed_at}", moment(time)
         case Progress(action=action, stage=stage, at=time):
             return Kind.ACTIONS, action.action_id, f"{action.action_id} {stage} {time}", moment(time)

@@ -8,8 +8,10 @@ from, and applied when it is on disk. A crash leaves neither a finding without i
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,7 +21,12 @@ from schemas.alarm import Alarm, Flood, Transition
 from schemas.event import Micros
 from schemas.finding import Alert, Fault
 from streams.findings import FindingStore, Kind
+from streams.plantclock import PlantClock
 
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+Records = list[Transition | Flood]
+Think = Callable[[Callable[[], Records]], Awaitable[Records]]
 MOST_ALARMS = 1_000_000
 TICK = 1.0
 
@@ -29,22 +36,27 @@ def wall_clock() -> Micros:
 
 
 class AlarmJournal:
-    """`clock` tells the wall's time, for verbs and shelves; `plant` and `topology` the plant's time and graph, where known."""
+    """`clock` tells the plant's time and `wall` the wall's, for verbs and shelves; `topology` is the live graph where there is
+
+    one, and `think` does short work in the thread that owns it.
+    """
 
     def __init__(
         self,
         annunciator: Annunciator,
         store: FindingStore,
         *,
-        plant: Callable[[], Micros] = lambda: Micros(0),
+        clock: PlantClock | None = None,
         topology: Callable[[], Topology | None] = lambda: None,
-        clock: Callable[[], Micros] = wall_clock,
+        think: Think | None = None,
+        wall: Callable[[], Micros] = wall_clock,
     ) -> None:
         self.annunciator = annunciator
         self._store = store
-        self._plant = plant
+        self._clock = clock or PlantClock()
         self._topology = topology
-        self._clock = clock
+        self._think = think or _at_once
+        self._wall = wall
         self._lock = asyncio.Lock()
 
     def restore(self) -> None:
@@ -55,18 +67,25 @@ class AlarmJournal:
         self.annunciator.restore((msgspec.json.decode(body, type=Transition).alarm for body in held), flood)
 
     async def save(self, alerts: Sequence[Alert], faults: Sequence[Fault]) -> None:
-        """Keep findings, each once, and what they make of alarms."""
+        """Keep findings, each once, and what they make of alarms. The graph must not change meanwhile."""
 
         def decide(fresh: Sequence[Alert]) -> list[Transition | Flood]:
-            return self.annunciator.told(fresh, recorded_at=self._clock(), topology=self._topology())
+            return self.annunciator.told(fresh, recorded_at=self._wall(), topology=self._topology())
 
         async with self._lock:
             self.annunciator.apply(await self._store.save(alerts, faults, decide))
 
     async def ask(self, request: Request) -> Alarm:
-        """Do what a person asks; the alarm as it is then. Raises RefusedError, UnknownAlarmError."""
+        """Do what a person asks; the alarm as it is then. Raises RefusedError, UnknownAlarmError.
+
+        Done to its end even if nobody waits for it any more: what is on disk must be what is in memory.
+        """
+        return await _to_its_end(self._ask(request))
+
+    async def _ask(self, request: Request) -> Alarm:
         async with self._lock:
-            records = self.annunciator.asked(request, recorded_at=self._clock(), topology=self._topology())
+            now = self._wall()
+            records = await self._think(lambda: self.annunciator.asked(request, recorded_at=now, topology=self._topology()))
             await self._keep(records)
             return self.annunciator.alarm(request.alarm_id)
 
@@ -74,11 +93,31 @@ class AlarmJournal:
         """Until cancelled: time passes, shelves end, floods are over."""
         while True:
             await asyncio.sleep(TICK)
-            async with self._lock:
-                await self._keep(
-                    self.annunciator.passed(recorded_at=self._clock(), plant=self._plant(), topology=self._topology())
-                )
+            await _to_its_end(self._pass())
+
+    async def _pass(self) -> None:
+        async with self._lock:
+            now, plant = self._wall(), self._clock.now
+            await self._keep(
+                await self._think(lambda: self.annunciator.passed(recorded_at=now, plant=plant, topology=self._topology()))
+            )
 
     async def _keep(self, records: Sequence[Transition | Flood]) -> None:
         if records:
             self.annunciator.apply(await self._store.save((), (), lambda _: records))
+
+
+async def _at_once(work: Callable[[], Records]) -> Records:
+    return work()
+
+
+async def _to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do work; whoever is cancelled meanwhile waits for it."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("broken off at the end: %s", error)
+        raise

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import resource
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -15,6 +15,8 @@ from streams.settings import Settings
 
 logger = logging.getLogger(__name__)
 BACKLOG = 2_048
+OWN_FILES = 512
+"""Files and connections that the service itself may need."""
 LAST_WORDS = 1
 """Seconds that requests under way have to end when the service does."""
 
@@ -50,20 +52,16 @@ class ApiServer:
 
     async def run(self, app: ASGIApp, *, ending: Callable[[], None]) -> None:
         """Until cancelled; `ending` is called then, to end answers that have no end."""
-        import uvicorn  # noqa: PLC0415 - the plant does not wait for it
+        from uvicorn import Config  # noqa: PLC0415
 
-        class Server(uvicorn.Server):
-            """Signals are the service's business."""
-
-            @contextlib.contextmanager
-            def capture_signals(self) -> Iterator[None]:
-                yield
+        from streams.connections import Server, guarded  # noqa: PLC0415 - the plant does not wait for it
 
         settings = self._settings
-        config = uvicorn.Config(
+        config = Config(
             app,
             log_config=None,
             access_log=False,
+            http=guarded(most_connections()),
             backlog=BACKLOG,
             server_header=False,
             timeout_graceful_shutdown=LAST_WORDS,
@@ -82,6 +80,14 @@ class ApiServer:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def most_connections() -> int:
+    """As many as leave the service files of its own; the limit of the process is raised as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limit = soft if hard == resource.RLIM_INFINITY else hard
+    return max(limit - OWN_FILES, limit // 2)
 
 
 class AddressError(ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from agents.dispatcher import NotWaitingError
 from graph.topology import Topology
 from schemas.action import Progress
 from schemas.event import Micros
@@ -40,7 +41,11 @@ class LiveHands:
         self._responder = responder
 
     async def approve(self, action_id: str, actor: str) -> Progress:
-        return progress_of(await self._responder.approve(action_id, actor, self._analysis.pipeline))
+        device, analysis = self._responder.device_of(action_id), self._analysis
+        if device is None:
+            raise NotWaitingError(f"action {action_id} is not known, it does not wait for approval")
+        topology = await analysis.in_model_thread(lambda: analysis.pipeline.topology.excerpt(device))
+        return progress_of(await self._responder.approve(action_id, actor, topology))
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Progress:
-        return progress_of(await self._responder.reject(action_id, actor, reason, self._analysis.pipeline))
+        return progress_of(await self._responder.reject(action_id, actor, reason))

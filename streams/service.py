@@ -25,12 +25,13 @@ from streams.feed import Feed
 from streams.findings import FindingStore
 from streams.folder import Folder
 from streams.gateway import Gateway
-from streams.journal import AlarmJournal
+from streams.journal import AlarmJournal, Records
 from streams.listening import ApiServer
 from streams.liveplant import LiveHands, LivePlant
 from streams.mqtt import Address, EmbeddedBroker
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
+from streams.plantclock import PlantClock
 from streams.projection import PipelineSource, Projection, graph_store
 from streams.publisher import Publisher
 from streams.readiness import Progress
@@ -62,6 +63,7 @@ class Parts:
     publisher: Publisher
     projection: Projection
     journal: AlarmJournal
+    clock: PlantClock
     feed: Feed
     room: ControlRoom
     webhooks: Webhooks
@@ -97,6 +99,7 @@ class Service:
             parts.url = None if server is None else server.url
             parts.analysis.restore()
             parts.journal.restore()
+            parts.clock.noticed(parts.analysis.pipeline.now)
             await parts.responder.recover(parts.analysis.pipeline.now)
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for name, part in (
@@ -133,14 +136,26 @@ class Service:
         outbox = stack.enter_context(closing(Outbox(folder.outbox)))
         log = stack.enter_context(closing(SqliteLog(folder.log)))
         store = stack.enter_context(closing(FindingStore(folder.findings)))
-        responder = Responder.of(settings, folder, topics, address, store)
-        stack.callback(responder.close)
         pipeline = pipeline_of(settings, settings.site, self._model, projected=True)
-        journal = journal_of(settings, store, pipeline)
+        clock = PlantClock()
+
+        async def think(work: Callable[[], Records]) -> Records:
+            return await analysis.in_model_thread(work)
+
+        journal = AlarmJournal(
+            Annunciator(settings.site, rules_of(settings)),
+            store,
+            clock=clock,
+            topology=lambda: pipeline.topology,
+            think=think,
+        )
+        responder = Responder.of(settings, folder, topics, address, store=store, clock=clock)
+        stack.callback(responder.close)
         analysis = Analysis(
             pipeline,
             log=log,
             journal=journal,
+            clock=clock,
             respond=responder.respond,
             folder=folder.path,
             every=settings.checkpoint_every,
@@ -149,7 +164,11 @@ class Service:
         )
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
-        feed = Feed(store, zone_of=lambda device: zone_of(pipeline, device))
+
+        def zone_of(device: DeviceId) -> str | None:
+            return pipeline.topology.zone_of(device)  # another object after a restore
+
+        feed = Feed(store, zone_of=zone_of)
         webhooks = webhooks_of(settings, folder, feed)
         stack.callback(webhooks.close)
         return Parts(
@@ -164,6 +183,7 @@ class Service:
             publisher=Publisher(topics, address=address, store=store, crash=crash),
             projection=self._projection(folder, analysis),
             journal=journal,
+            clock=clock,
             feed=feed,
             webhooks=webhooks,
             room=self._room(stack, folder, analysis, responder, journal=journal, store=store, feed=feed, outbox=outbox),
@@ -227,14 +247,6 @@ def sparkplug_host(
     return SparkplugHost(Manner.of(settings), address=address, outbox=outbox, crash=crash, stored=stored)
 
 
-def journal_of(settings: Settings, store: FindingStore, pipeline: Pipeline | None) -> AlarmJournal:
-    """The site's alarms; with the plant's time and graph where its pipeline is. Raises RuleFileError, OSError."""
-    annunciator = Annunciator(settings.site, rules_of(settings))
-    if pipeline is None:
-        return AlarmJournal(annunciator, store)
-    return AlarmJournal(annunciator, store, plant=lambda: pipeline.now, topology=lambda: pipeline.topology)
-
-
 def webhooks_of(settings: Settings, folder: Folder, feed: Feed) -> Webhooks:
     """Raises ValueError for a network that is none."""
     origin = Origin(settings.site, settings.external_url or "")
@@ -244,11 +256,6 @@ def webhooks_of(settings: Settings, folder: Folder, feed: Feed) -> Webhooks:
 def rules_of(settings: Settings) -> AlarmRules:
     """Raises RuleFileError, OSError."""
     return AlarmRules.load(settings.alarm_rules) if settings.alarm_rules else AlarmRules()
-
-
-def zone_of(pipeline: Pipeline, device: DeviceId) -> str | None:
-    known = pipeline.topology.device(device)
-    return None if known is None else known.zone
 
 
 def pipeline_of(settings: Settings, site: str, model: Model | None, *, projected: bool) -> Pipeline:

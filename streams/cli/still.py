@@ -264,7 +264,7 @@ def replayed(out: Path, *, site: str | None) -> Iterator[Still]:
     clock = [Micros(0)]
     with ExitStack() as stack:
         store = stack.enter_context(closing(FindingStore(MEMORY)))
-        journal = AlarmJournal(Annunciator(site or REPLAY), store, clock=lambda: clock[0])
+        journal = AlarmJournal(Annunciator(site or REPLAY), store, wall=lambda: clock[0])
         run = stack.enter_context(asyncio.Runner()).run
         for time, some in groupby(alerts, key=lambda alert: alert.time):
             clock[0] = moment(time)

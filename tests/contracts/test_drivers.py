@@ -23,7 +23,7 @@ DRIVERS = {
             *("api/parameters", "api/plant", "api/problems", "api/repeats", "api/webhooks", "api/work", "console/installation"),
         )
     },
-    "uvicorn": {"streams/listening.py"},
+    "uvicorn": {"streams/listening.py", "streams/connections.py"},
     "jwt": {"streams/access.py"},
     "prometheus_client": {"streams/metrics.py"},
     "sqlite3": {"streams/database.py", "streams/broker.py", "streams/outbox.py", "streams/findings.py", "agents/ledger.py"}
