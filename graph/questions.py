@@ -26,6 +26,10 @@ INFLUENCE = tuple(relation for relation in Relation if relation not in (Relation
 """As `graph.faultpath.influence`: what contains or connects a device does not change its values."""
 
 
+class TooFarError(LookupError):
+    """Nothing was found as far as was looked, and there is more behind."""
+
+
 class Source(Protocol):
     """What is asked: a database of the graph over time, or the live graph."""
 
@@ -102,16 +106,24 @@ def impact(
 def route(
     store: Source, site: str, start: DeviceId, end: DeviceId, *, onward: bool = True, at: Micros = NOW, limit: int = MOST
 ) -> list[Edge] | None:
-    """A shortest way along edges from one device to another; None if there is none within `limit` devices.
+    """A shortest way along edges from one device to another; None if there is none.
 
     `onward`: only the way that influence takes (as `impact`); else along any edge in either direction. Looked for from both
-    ends at once, from the end with the fewer devices, so that a large plant costs what lies between the two.
+    ends at once, from the end with the fewer devices, so that a large plant costs what lies between the two. Raises TooFarError
+    where that is more than `limit` devices, or more than MOST_EDGES edges in one step.
     """
     sides = (_Side(start, forth=True), _Side(end, forth=False))
     meeting = start if start == end else None
-    while meeting is None and all(side.front for side in sides) and sum(len(side.by) for side in sides) <= limit:
+    while meeting is None and all(side.front for side in sides):
+        if sum(len(side.by) for side in sides) > limit:
+            raise TooFarError(
+                f"no way from {start} to {end} among the {limit} devices nearest to them; there may be a longer one"
+            )
         side, other = sorted(sides, key=lambda side: len(side.front))
-        meeting = side.grow(store.edges(site, side.front, at, limit=MOST_EDGES), other, onward=onward)
+        edges = store.edges(site, side.front, at, limit=MOST_EDGES + 1)
+        meeting = side.grow(edges, other, onward=onward)
+        if meeting is None and len(edges) > MOST_EDGES:
+            raise TooFarError(f"no way from {start} to {end} along {MOST_EDGES} edges; there are more than can be followed")
     if meeting is None:
         return None
     return [*reversed(sides[0].way(meeting)), *sides[1].way(meeting)]

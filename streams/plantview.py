@@ -40,6 +40,10 @@ class NotHereError(LookupError):
     """This process does not have what is asked for."""
 
 
+class NoWayKnownError(NotHereError):
+    """A way was looked for and not found, and there is more than could be looked at."""
+
+
 class Live(Protocol):
     """The live graph of a site, and the thread that owns it."""
 
@@ -166,7 +170,9 @@ class PlantView:
     async def topology(
         self, *, around: DeviceId | None = None, hops: int = 1, at: Micros | None = None, limit: int = MOST
     ) -> TopologyNow:
-        """The graph, or the part of it around a device. Raises UnknownDeviceError."""
+        """The graph from the first device on, or the part of it around a device. Raises UnknownDeviceError."""
+        if around is None and at is None:
+            return await self._first(limit)
         when = NOW if at is None else at
         found = await self.ask(
             lambda source: questions.as_of(source, self.site, when, around=around, hops=hops, limit=limit), at=at
@@ -178,6 +184,12 @@ class PlantView:
         return TopologyNow(
             at=None if at is None else rfc3339(at), devices=devices, edges=found.edges, cut_short=found.cut_short
         )
+
+    async def _first(self, limit: int) -> TopologyNow:
+        """The first devices of the last count, so that a large plant costs what is shown of it."""
+        every = (await self.census()).devices
+        found = await self.among([device.device_id for device in every[:limit]])
+        return msgspec.structs.replace(found, cut_short=found.cut_short or len(every) > limit)
 
     async def among(self, names: Collection[DeviceId], *, at: Micros | None = None) -> TopologyNow:
         """These devices and the edges between them."""
@@ -224,11 +236,18 @@ class PlantView:
         return ReachNow(device_id=name, near=reach.near, cut_short=reach.cut_short)
 
     async def route(self, start: DeviceId, end: DeviceId, *, onward: bool = True, at: Micros | None = None) -> Route | None:
-        """A shortest way of influence, or along any edges; None if there is none. Raises UnknownDeviceError."""
+        """A shortest way of influence, or along any edges; None if there is none. Raises UnknownDeviceError, NoWayKnownError."""
         for name in (start, end):
             await self.device(name, at=at)
         when = NOW if at is None else at
-        edges = await self.ask(lambda source: questions.route(source, self.site, start, end, onward=onward, at=when), at=at)
+
+        def question(source: questions.Source) -> list[Edge] | None:
+            return questions.route(source, self.site, start, end, onward=onward, at=when)
+
+        try:
+            edges = await self.ask(question, at=at)
+        except questions.TooFarError as error:
+            raise NoWayKnownError(str(error)) from error
         return None if edges is None else Route(source=start, target=end, edges=edges)
 
     async def changed(self, after: Micros, until: Micros, *, limit: int = MOST) -> Changed:

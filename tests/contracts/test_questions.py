@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from graph.faultpath.state import FaultState, Way
-from graph.questions import ChangeKind, Near, as_of, changed, impact, neighbours
+from graph.questions import ChangeKind, Near, TooFarError, as_of, changed, impact, neighbours, route
 from graph.store import NOW, GraphStore
 from schemas.device import DeviceId, Edge
 from schemas.event import Disconnected, Linked, Micros, Unlinked
@@ -32,6 +32,20 @@ def test_neighbours(store: GraphStore, site: str) -> None:
     assert neighbours(store, site, PUMP, at=Micros(1)).near == [Near(PLC, 1, PLC, PUMP, CONTAINS)]
     assert neighbours(store, site, DeviceId("nobody")).near == []
     assert neighbours(store, site, PUMP, hops=9, limit=2).cut_short
+
+
+def test_a_way(store: GraphStore, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cut short is not said to be none."""
+    plant(store, site)
+    way = route(store, site, PUMP, TANK, onward=False)
+    assert way is not None
+    assert {PUMP, TANK} <= {end for edge in way for end in (edge.source, edge.target)}
+    assert route(store, site, PUMP, DeviceId("nobody"), onward=False) is None
+    with pytest.raises(TooFarError, match="among the 1 devices"):
+        route(store, site, PUMP, TANK, onward=False, limit=1)
+    monkeypatch.setattr("graph.questions.MOST_EDGES", 0)
+    with pytest.raises(TooFarError, match="along 0 edges"):
+        route(store, site, PUMP, TANK, onward=False)
 
 
 def test_impact_follows_influence(store: GraphStore, site: str) -> None:

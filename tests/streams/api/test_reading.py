@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
+from graph import questions
+from graph.live import LiveGraph
+from schemas.device import DeviceId, Edge
+from schemas.event import Micros
 from tests.e2e.service import until
 from tests.streams.api.serving import PIPE, PUMP, TANK, Served, event, served
 
@@ -48,6 +53,28 @@ async def test_around_behind_and_between(api: Served) -> None:
     back = await api.client.get("/v1/route", params={"source": TANK, "target": PUMP})
     assert (back.status_code, back.json()["detail"]) == (404, "no way leads from tank-1 to pump-1")
     assert len((await got(api, "/v1/route", source=TANK, target=PUMP, any_edge=True))["edges"]) == 2
+
+
+async def test_the_first_devices_are_shown_without_asking_for_the_others(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await got(api, "/v1/overview"))["devices"] == 3
+    asked, edges = [], LiveGraph.edges
+
+    def noting(graph: LiveGraph, site: str, ends: Sequence[DeviceId] | None, at: Micros, *, limit: int) -> list[Edge]:
+        asked.append(ends)
+        return edges(graph, site, ends, at, limit=limit)
+
+    monkeypatch.setattr(LiveGraph, "edges", noting)
+    found = await got(api, "/v1/topology", limit=2)
+    assert [device["deviceId"] for device in found["devices"]] == [PIPE, PUMP]
+    assert [(edge["source"], edge["target"]) for edge in found["edges"]] == [(PUMP, PIPE)]
+    assert (found["cutShort"], asked) == (True, [[PIPE, PUMP]])
+    assert (await got(api, "/v1/topology"))["cutShort"] is False
+
+
+async def test_a_way_that_is_too_long_to_be_found_is_not_said_to_be_none(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.plantview.questions.route", partial(questions.route, limit=1))
+    found = await api.client.get("/v1/route", params={"source": PUMP, "target": TANK})
+    assert (found.status_code, "there may be a longer one" in found.json()["detail"]) == (404, True)
 
 
 async def test_as_of_a_time_and_what_changed(api: Served) -> None:
