@@ -136,7 +136,9 @@ async def _done(
         until = None if why.until is None else rfc3339(instant_of(why.until, "until"))
         if until is not None and verb is not Verb.SHELVE:
             raise ProblemError(422, "until: for shelving alone")
-        asked = Asked(verb=verb, alarm_id=found.alarm_id, actor=who.name, reason=why.reason, until=until)
+        # Who is faster may be before us still: whoever decides looks at the version again.
+        seen = None if if_match in (None, "*") else found.version
+        asked = Asked(verb=verb, alarm_id=found.alarm_id, actor=who.name, reason=why.reason, until=until, version=seen)
         done = await room.act(asked)
         return answer(request, detailed(room, done), headers={"etag": tag_of(done)})
 

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from agents.annunciator import RefusedError, UnknownAlarmError
+from agents.annunciator import ChangedError, RefusedError, UnknownAlarmError
 from agents.dispatcher import NotWaitingError
 from graph.store import StoreAwayError, StoreError
 from graph.topology import TooLongAgoError
@@ -83,6 +83,7 @@ def answered(
     return Response(msgspec.json.encode(problem), status, media_type=MEDIA, headers=headers)
 
 
+# The first that fits counts, so a kind stands before what it is a kind of.
 STATUS: dict[type[Exception], int] = {
     UnknownDeviceError: 404,
     UnknownAlarmError: 404,
@@ -92,6 +93,7 @@ STATUS: dict[type[Exception], int] = {
     TooManyWebhooksError: 409,
     NotHereError: 404,
     TooLongAgoError: 404,
+    ChangedError: 412,
     RefusedError: 409,
     NotWaitingError: 409,
     StoreAwayError: 503,

@@ -40,17 +40,24 @@ class Repeats:
         self._database = Database(path, SCHEMA)
         self._under_way: set[str] = set()
 
-    async def once(self, request: Request, principal: Principal, work: Callable[[], Awaitable[Response]]) -> Response:
-        """Do the work of a request, or answer as it was answered before. Only success is kept. Raises ProblemError."""
+    async def once(
+        self, request: Request, principal: Principal, work: Callable[[], Awaitable[Response]], *, secret: bool = False
+    ) -> Response:
+        """Do the work of a request, or answer as it was answered before. Only success is kept; of a `secret` answer only that
+        it was given. Raises ProblemError.
+        """
         named = request.headers.get(HEADER)
         if named is None:
             return await work()
-        key = f"{principal.name}\0{request.method}\0{request.url.path}\0{named}"
+        query = f"?{request.url.query}" if request.url.query else ""
+        key = f"{principal.name}\0{request.method}\0{request.url.path}{query}\0{named}"
         digest = hashlib.sha256(await request.body()).digest()
         held = await self._database.run(lambda connection: _find(connection, key))
         if held is not None:
             if held.digest != digest:
                 raise ProblemError(422, f"{HEADER}: it was used for another request")
+            if secret:
+                raise ProblemError(409, f"{HEADER}: this was done already, and its secret is shown once")
             return Response(held.body, held.status, media_type=JSON, headers={"idempotency-replayed": "true"})
         if key in self._under_way:
             raise ProblemError(409, f"{HEADER}: the first request with it is not done yet")
@@ -58,7 +65,7 @@ class Repeats:
         try:
             response = await work()
             if response.status_code < 300:  # noqa: PLR2004 - 2xx
-                row = (key, digest, response.status_code, bytes(response.body), time.time())
+                row = (key, digest, response.status_code, b"" if secret else bytes(response.body), time.time())
                 await self._database.run(lambda connection: _keep(connection, row))
             return response
         finally:

@@ -50,7 +50,7 @@ def _endpoints(router: APIRouter, book: Webhooks, repeats: Repeats) -> None:
             where = {"location": f"{request.url.path}/{made.webhook.id}"}
             return answer(request, WebhookMade(webhook=made.webhook, secret=made.secret), status=201, headers=where)
 
-        return await repeats.once(request, who, work)
+        return await repeats.once(request, who, work, secret=True)
 
     @router.get("/{webhook_id}", responses=replies("webhook", 304, 404))
     async def one(request: Request, _: Admin, webhook_id: Id) -> Response:
@@ -70,7 +70,7 @@ def _endpoints(router: APIRouter, book: Webhooks, repeats: Repeats) -> None:
 
 
 def _verbs(router: APIRouter, book: Webhooks, repeats: Repeats) -> None:
-    @router.post("/{webhook_id}/rotate", responses=replies("secret", 404, 413))
+    @router.post("/{webhook_id}/rotate", responses=replies("secret", 404, 409, 413))
     async def rotate(
         request: Request,
         who: Admin,
@@ -83,7 +83,7 @@ def _verbs(router: APIRouter, book: Webhooks, repeats: Repeats) -> None:
         async def work() -> Response:
             return answer(request, Secret(secret=await book.rotate(WebhookId(webhook_id), overlap)))
 
-        return await repeats.once(request, who, work)
+        return await repeats.once(request, who, work, secret=True)
 
     @router.post("/{webhook_id}/enable", responses=replies("webhook", 404, 413))
     async def enable(request: Request, _: Admin, webhook_id: Id) -> Response:

@@ -98,6 +98,16 @@ async def test_a_verb_can_be_tied_to_what_was_seen(api: Served) -> None:
     assert late.status_code == 412
 
 
+async def test_of_many_who_saw_the_same_one_does_what_it_asks(api: Served) -> None:
+    name = await api.alarm()
+    headers = {"if-match": (await api.client.get(f"/v1/alarms/{name}")).headers["etag"]}
+    verbs = ("acknowledge", "shelve", "suppress", "take-out-of-service")
+    asked = (api.client.post(f"/v1/alarms/{name}/{verb}", json={"reason": "x"}, headers=headers) for verb in verbs)
+    answers = await asyncio.gather(*asked)
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
+    assert (await api.client.get(f"/v1/alarms/{name}")).json()["alarm"]["version"] == 2
+
+
 async def test_an_alarm_that_is_known_is_not_sent_again(api: Served) -> None:
     name = await api.alarm()
     first = await api.client.get(f"/v1/alarms/{name}")

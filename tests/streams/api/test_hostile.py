@@ -133,6 +133,21 @@ async def test_webhooks_do_not_lead_inside(api: Served) -> None:
     assert (await api.client.post("/v1/webhooks", json={"url": "https://example.com", "surprise": 1})).status_code == 422
 
 
+async def test_a_secret_is_shown_once_however_often_it_is_asked_for(api: Served) -> None:
+    headers = {"idempotency-key": "k1"}
+    draft = {"url": "https://example.com/hook"}
+    made, again = [await api.client.post("/v1/webhooks", json=draft, headers=headers) for _ in range(2)]
+    assert (made.status_code, again.status_code) == (201, 409)
+    assert len((await api.client.get("/v1/webhooks")).json()["items"]) == 1
+    rotate = f"/v1/webhooks/{made.json()['webhook']['id']}/rotate"
+    first, repeat = [await api.client.post(rotate, headers=headers) for _ in range(2)]
+    assert (first.status_code, repeat.status_code) == (200, 409)
+    for held in (again, repeat):
+        assert "shown once" in held.json()["detail"]
+    other = await api.client.post(rotate, params={"overlap": 5}, headers=headers)
+    assert (other.status_code, other.json()["secret"] != first.json()["secret"]) == (200, True)
+
+
 async def test_what_devices_say_comes_back_as_text(api: Served) -> None:
     html = "<img src=x onerror=alert(1)>"
     await api.publish([event("device.connected", deviceId="evil", type=html, zone=html, location=html)])
