@@ -147,8 +147,8 @@ def shelved(sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _spread(sizes: Sequence[tuple[int, int]], corners: Sequence[tuple[int, int]]) -> float:
     """How high a screen of `SHAPE` must be to show the whole."""
-    widest = max(x + width for (x, _), (width, _) in zip(corners, sizes, strict=True))
-    deepest = max(y + height for (_, y), (_, height) in zip(corners, sizes, strict=True))
+    widest = max((x + width for (x, _), (width, _) in zip(corners, sizes, strict=True)), default=0)
+    deepest = max((y + height for (_, y), (_, height) in zip(corners, sizes, strict=True)), default=0)
     return max(widest / SHAPE, deepest)
 
 

@@ -81,3 +81,11 @@ def test_a_line_leads_to_the_right() -> None:
     plan.extend(devices, chain(devices))
     places = [plan.place(one)[0] for one in devices]
     assert places[0] < places[-1]
+
+
+def test_a_plant_without_devices_is_laid_out_and_filled_later() -> None:
+    plan = Plan()
+    plan.extend([], [])
+    devices = [device(number) for number in range(3)]
+    plan.extend(devices, chain(devices))
+    assert len({plan.place(one) for one in devices}) == 3
