@@ -236,7 +236,7 @@ class PlantView:
         return ReachNow(device_id=name, near=reach.near, cut_short=reach.cut_short)
 
     async def route(self, start: DeviceId, end: DeviceId, *, onward: bool = True, at: Micros | None = None) -> Route | None:
-        """A shortest way, as influence runs or along any edge; None: there is none. Raises UnknownDeviceError, NoWayKnownError."""
+        """A shortest way, as influence runs or along any edge, if there is one. Raises UnknownDeviceError, NoWayKnownError."""
         for name in (start, end):
             await self.device(name, at=at)
         when = NOW if at is None else at

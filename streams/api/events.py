@@ -7,9 +7,12 @@ whose connection takes nothing for `STUCK` seconds is let go, and comes back wit
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -23,7 +26,7 @@ from streams.findings import Kind
 
 STUCK = 60.0
 QUIET = 15.0
-"""Seconds after which a comment says that the connection is alive."""
+"""Seconds after which a comment says that the connection is alive, and who listens is looked at again."""
 RETRY = 1_000
 """Milliseconds after which a client is to come back."""
 MOST = 20_000
@@ -43,6 +46,7 @@ def routes(feed: Feed) -> APIRouter:
 
     @router.get("", responses={**described, **problem_replies(401, 403, 422, 503)})
     async def events(
+        request: Request,
         _: Viewer,
         kind: Annotated[list[Kind] | None, Query(description="Only these kinds.")] = None,
         device: Annotated[list[DeviceId] | None, Query(description="Only what is about these devices.", max_length=100)] = None,
@@ -64,7 +68,8 @@ def routes(feed: Feed) -> APIRouter:
             severity=severity,
             annunciated=annunciated,
         )
-        return EventStream(feed, wanted, _begin(feed, last_event_id, since))
+        begin = _begin(feed, last_event_id, since)
+        return EventStream(feed, wanted, begin, admitted=partial(request.app.state.gate.admits, request))
 
     return router
 
@@ -79,15 +84,16 @@ def _begin(feed: Feed, last: str | None, since: int | None) -> int:
 
 
 class EventStream(Response):
-    """One subscriber's connection; `open_now` counts those of the process."""
+    """One subscriber's connection, as long as it is `admitted`; `open_now` counts those of the process."""
 
     open_now = 0
 
-    def __init__(self, feed: Feed, wanted: Filter, after: int) -> None:
+    def __init__(self, feed: Feed, wanted: Filter, after: int, *, admitted: Callable[[], Awaitable[bool]]) -> None:
         super().__init__(None, 200)
         self._feed = feed
         self._wanted = wanted
         self._after = after
+        self._admitted = admitted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the client goes, or takes nothing for too long."""
@@ -111,8 +117,13 @@ class EventStream(Response):
             after = feed.newest
             begun += f"event: reset\nid: {after}\ndata: {{}}\n\n"
         await _sent(send, begun.encode())
+        look = time.monotonic() + QUIET
         while not feed.ended:
-            rows = await feed.behind(after, patience=QUIET)
+            rows = await feed.behind(after, patience=max(look - time.monotonic(), 0))
+            if time.monotonic() >= look:
+                if not await self._admitted():
+                    break
+                look = time.monotonic() + QUIET
             after = rows[-1].number if rows else after
             frames = b"".join(told.frame for told in rows if self._wanted.wants(told))
             if frames or not (rows or feed.ended):

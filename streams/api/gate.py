@@ -79,10 +79,19 @@ class Gate:
             raise NotKnownError("say who you are with a bearer key or token")
         return self.session(connection.cookies.get(COOKIE, "")) or (LOCAL if self.open else None)
 
+    async def admits(self, connection: HTTPConnection) -> bool:
+        """Whether who came with a request, and stays, is still known."""
+        try:
+            return await self.principal(connection) is not None
+        except IssuerAwayError:
+            return True
+        except NotKnownError:
+            return False
+
     # --- Sessions of the console ------------------------------------------------------------------------------------------
 
     def begin(self, principal: Principal) -> str:
-        """A session's secret, for a cookie. It is gone with the process."""
+        """A session's secret, for a cookie. It is gone with the process, and with the key that it was begun with."""
         secret = secrets.token_urlsafe(32)
         self._sessions[secret] = (principal, time.monotonic() + SESSION)
         while len(self._sessions) > MOST_SESSIONS:
@@ -90,11 +99,11 @@ class Gate:
         return secret
 
     def session(self, secret: str) -> Principal | None:
-        held = self._sessions.get(secret)
-        if held is None or held[1] < time.monotonic():
+        principal, until = self._sessions.get(secret, (None, 0.0))
+        if principal is None or until < time.monotonic() or not (principal.key is None or self._keys.counts(principal.key)):
             self._sessions.pop(secret, None)
             return None
-        return held[0]
+        return principal
 
     def end(self, secret: str) -> None:
         self._sessions.pop(secret, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator
@@ -14,10 +15,13 @@ from typing import Any
 
 import httpx
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from schemas.finding import Alert
 from streams.access import Keys, NotKnownError, Principal, Tokens
+from streams.findings import Kind
 from streams.folder import Folder
 from streams.roles import Role
 from tests.e2e.service import until
@@ -127,6 +131,37 @@ async def test_a_revoked_key_counts_no_more_at_once(tmp_path: Path) -> None:
         revoke(tmp_path, Role.VIEWER)
         assert (await viewer.get("/v1/alarms")).status_code == 401
         assert (await api.clients[Role.OPERATOR].get("/v1/alarms")).status_code == 200
+
+
+@pytest.mark.parametrize("flowing", [False, True])
+async def test_a_revoked_key_ends_its_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, flowing: bool) -> None:
+    monkeypatch.setattr("streams.api.events.QUIET", 0.2)
+    async with served(tmp_path) as api:
+        await api.alarm()
+        (alert,) = [msgspec.json.decode(body, type=Alert) for body in api.parts.store.newest(Kind.ALERTS)[-1:]]
+
+        async def flow() -> None:
+            for number in itertools.count():
+                await api.parts.store.save([msgspec.structs.replace(alert, alert_id=f"x-{number}")], [])
+                await asyncio.sleep(0.02)
+
+        task = asyncio.ensure_future(flow() if flowing else asyncio.sleep(0))
+        async with asyncio.timeout(20), api.clients[Role.VIEWER].stream("GET", "/v1/events") as response:
+            lines = response.aiter_lines()
+            await anext(lines)
+            revoke(tmp_path, Role.VIEWER)
+            async for _ in lines:
+                pass
+        task.cancel()
+
+
+async def test_a_revoked_key_ends_its_sessions(tmp_path: Path) -> None:
+    async with served(tmp_path, console=True) as api:
+        browser, shown = api.clients[None], api.clients[Role.VIEWER].headers["authorization"].removeprefix("Bearer ")
+        assert (await browser.post("/login", data={"key": shown})).status_code == 303
+        assert (await browser.get("/v1/alarms")).status_code == 200
+        revoke(tmp_path, Role.VIEWER)
+        assert (await browser.get("/v1/alarms")).status_code == 401
 
 
 async def test_wrong_credentials_are_refused_and_not_repeated(api: Served) -> None:
