@@ -13,7 +13,7 @@ import msgspec
 
 from agents import verbs
 from agents.alarmrules import AlarmRule, AlarmRules
-from agents.flooding import FloodWatch
+from agents.flooding import FloodWatch, by_plant
 from agents.lifecycle import (
     CLOCK,
     PLANT,
@@ -194,8 +194,8 @@ class Annunciator:
         for record in records:
             if isinstance(record, Flood):
                 self._floods.follow(record)
-            elif self._roster.put(record.alarm) and record.verb is Verb.RAISE and record.alarm.annunciated:
-                self._floods.take(moment(record.time), record.alarm.alarm_id)
+            elif self._roster.put(record.alarm) and record.asks:
+                self._floods.hear(record)
 
     def restore(self, alarms: Iterable[Alarm], flood: Flood | None = None) -> None:
         """Go on with the newest that is known of each alarm, without its transitions.
@@ -271,10 +271,15 @@ class Draft:
         )
         self._changed[after.alarm_id] = after
         self._transitions.append(transition)
-        if verb is Verb.RAISE and after.annunciated and at is not None:
-            self.calm(at)
-            self._floods.take(at, after.alarm_id)
-            self._follow(self._floods.grows())
+        if transition.asks:
+            self._count(transition)
+
+    def _count(self, transition: Transition) -> None:
+        if by_plant(transition):
+            self.calm(moment(transition.time))
+        at = self._floods.hear(transition)
+        if at is not None:
+            self._follow(self._floods.grows(at, transition.alarm))
 
     def calm(self, at: Micros) -> None:
         """The flood ends if it is over by then."""

@@ -27,9 +27,12 @@ def kpis(transitions: Iterable[Transition], alarms: Iterable[Alarm], *, start: M
     """
     if end <= start:
         raise ValueError("the stretch must end after it starts")
-    raises = [(at, each.alarm) for each in transitions if each.verb is Verb.RAISE and start <= (at := moment(each.time)) < end]
-    raises.sort(key=lambda each: (each[0], each[1].alarm_id))
-    told = [(at, alarm) for at, alarm in raises if alarm.annunciated]
+    timed = [(at, each) for each in transitions if start <= (at := moment(each.time)) < end]
+    timed.sort(key=lambda each: (each[0], each[1].alarm.alarm_id, each[1].alarm.version))
+    raises = [(at, each.alarm) for at, each in timed if each.verb is Verb.RAISE]
+    # One that is let out and raised at one time asks once.
+    asked = {(at, each.alarm.alarm_id): each.alarm for at, each in timed if each.asks}
+    told = [(at, alarm) for (at, _), alarm in asked.items()]
     times, held = [at for at, _ in told], list(alarms)
     operators = limits.operators
     return Kpis(

@@ -127,6 +127,14 @@ class Transition(Finding, frozen=True, kw_only=True):
     actor: str
     reason: str = ""
 
+    @property
+    def asks(self) -> bool:
+        """Whether the alarm comes to ask for an operator with it: anew, or once more because it got worse or came again."""
+        if not self.alarm.annunciated:
+            return False
+        again = self.before is AlarmState.ACKNOWLEDGED and self.alarm.state is AlarmState.UNACKNOWLEDGED
+        return self.verb is Verb.RAISE or again or not self.annunciated_before
+
 
 class Flood(Finding, frozen=True, kw_only=True):
     """More alarms than an operator can handle. `alarms` counts those annunciated in it, `peak` the most in ten minutes."""
@@ -151,8 +159,9 @@ class Frequent(Finding, frozen=True):
 class Kpis(Finding, frozen=True, kw_only=True, omit_defaults=False):
     """How well the alarms of a stretch of time served those who watch them (ISA-18.2, clause 16; EEMUA 191).
 
-    Counts are of annunciations: alarms that were raised, not hidden and not under a parent. `raised` counts all. Rates are per
-    operator. `flood_share`: the share of ten-minute stretches with more alarms than `flood_opens`; `mix`: shares of severities.
+    Counts are of annunciations: how often an alarm came to ask for an operator (`Transition.asks`), raised or let out of what
+    hid it. `raised` counts all raises, hidden or not. Rates are per operator. `flood_share`: the share of ten-minute stretches
+    with more annunciations than `flood_opens`; `mix`: shares of severities.
     """
 
     start: str

@@ -13,9 +13,9 @@ from agents.roster import MOST_FAULTS
 from graph.topology import Topology
 from schemas.alarm import AlarmState, Flood, Transition, Verb
 from schemas.device import DeviceId, SignalName
-from schemas.event import Connected, ControlAlarm, Disconnected, Micros, Telemetry, rfc3339
+from schemas.event import Connected, ControlAlarm, Disconnected, Micros, Severity, Telemetry, rfc3339
 from schemas.finding import Alert
-from tests.agents.desk import CLEARED, HOUR, LATCHING, PARENT, RAISED, Desk, children, condition, rules, wall
+from tests.agents.desk import CLEARED, HOUR, LATCHING, PARENT, RAISED, UPDATED, Desk, children, condition, rules, wall
 from tests.agents.plant import PUMP, VALVE, event, plant, second
 
 # --- By design ----------------------------------------------------------------------------------------------------------------
@@ -183,6 +183,52 @@ def test_what_is_hidden_or_hangs_is_no_flood() -> None:
     assert (floods(desk.records), sum(alarm.annunciated for alarm in desk.annunciator.alarms())) == ([], 1)
 
 
+SMALL = "limits: {floodOpens: 2, floodCloses: 1}"
+
+
+def test_a_flood_that_comes_again_while_the_plants_time_stands_still_is_another() -> None:
+    desk = Desk(SMALL).tell(*many(3, apart=0)).wait(plant=600)
+    first, over, again = floods(desk.tell(*many(3, start=0.5, apart=-0.1)).records)
+    assert (first.flood_id, over.closed_at, again.opened_at) == (over.flood_id, rfc3339(second(600)), over.closed_at)
+    assert again.flood_id != first.flood_id
+    desk = Desk(SMALL).tell(*many(3, apart=0))
+    (flood,) = floods(desk.last)
+    desk.annunciator.restore([])
+    other = [condition(0, device=DeviceId(f"other-{number}")) for number in range(3)]
+    (new,) = floods(desk.tell(*other).last)
+    assert (flood.opened_at, flood.alarms) == (new.opened_at, new.alarms)
+    assert flood.flood_id != new.flood_id
+
+
+def test_all_that_comes_to_ask_counts_in_a_flood() -> None:
+    desk = Desk(SMALL).tell(PARENT, *children(1), condition(0, severity=Severity.LOW), condition(0, device=VALVE))
+    (opened,) = floods(desk.last)
+    assert opened.alarms == 3
+    free = msgspec.structs.replace(children(1)[0], suppressed_by=None, state=UPDATED, time=rfc3339(second(1)))
+    assert [flood.alarms for flood in floods(desk.tell(free).last)] == [4]
+    assert floods(desk.ask(Verb.ACKNOWLEDGE, alarm_id="alarm-pump-1-1").last) == []
+    assert [flood.alarms for flood in floods(desk.tell(condition(2, UPDATED)).last)] == [5]
+    assert floods(desk.tell(condition(3, UPDATED, Severity.CRITICAL)).last) == [], "it asks already"
+    desk.ask(Verb.SHELVE, until=rfc3339(wall(10)), alarm_id="alarm-pump-1-1")
+    (grown,) = floods(desk.wait(10, plant=4).last)
+    assert (grown.alarms, grown.updated_at) == (6, rfc3339(second(12)))
+
+
+def test_what_comes_off_a_shelf_hours_later_joins_no_flood_of_then() -> None:
+    desk = Desk(SMALL).tell(*many(2), condition(1, device=VALVE, under=PARENT), condition(1, under=PARENT))
+    for name in ("alarm-valve-1-1", "alarm-pump-1-1"):
+        desk.ask(Verb.SHELVE, alarm_id=name, until=rfc3339(wall(HOUR)))
+    desk.tell(condition(2, UPDATED, device=VALVE), condition(2, UPDATED))
+    desk.wait(HOUR)
+    assert (desk.said, floods(desk.records)) == ([(Verb.EXPIRE, "clock")] * 2, [])
+    again = Annunciator("demo", rules(SMALL))
+    again.apply(desk.records)
+    more = [condition(HOUR, device=DeviceId("more"))]
+    (flood,) = floods(desk.tell(*more).last)
+    assert (flood.alarms, flood.opened_at) == (3, rfc3339(second(HOUR)))
+    assert floods(again.told(more, recorded_at=wall(0), topology=None)) == [flood]
+
+
 def test_a_plant_whose_time_is_not_known_ends_no_flood() -> None:
     desk = Desk().tell(*many(11))
     assert desk.keep(desk.annunciator.passed(recorded_at=wall(9999), plant=Micros(0), topology=None)).last == []
@@ -192,7 +238,7 @@ def test_a_plant_whose_time_is_not_known_ends_no_flood() -> None:
 
 
 def busy() -> Desk:
-    desk = Desk(LATCHING).tell(PARENT, *children(), *many(11), *chatter(20, 30, 40), condition(50, device=VALVE))
+    desk = Desk(LATCHING).tell(PARENT, *children(1), *many(11), *chatter(20, 30, 40), condition(50, device=VALVE, under=PARENT))
     desk.ask(Verb.SHELVE, alarm_id="alarm-valve-1-1", until=rfc3339(wall(HOUR)))
     return desk.ask(Verb.ACKNOWLEDGE)
 

@@ -8,7 +8,7 @@ from agents.kpis import kpis
 from schemas.alarm import Frequent, Kpis, Limits, Transition, Verb
 from schemas.device import DeviceId
 from schemas.event import Severity, rfc3339
-from tests.agents.desk import CLEARED, HOUR, PARENT, RAISED, Desk, condition, wall
+from tests.agents.desk import CLEARED, HOUR, PARENT, RAISED, UPDATED, Desk, condition, wall
 from tests.agents.plant import PUMP, VALVE, second
 
 
@@ -64,6 +64,15 @@ def test_the_most_frequent_and_those_that_chatter(desk: Desk) -> None:
     assert found.most_frequent[0] == Frequent(valve, VALVE, "anomaly", 5)
     assert [each.count for each in found.most_frequent] == [5, *[1] * 9]
     assert found.chattering == (Frequent(valve, VALVE, "anomaly", 5),)
+
+
+def test_what_is_let_out_of_what_hid_it_has_asked_then() -> None:
+    desk = Desk().tell(PARENT, condition(1, under=PARENT), condition(60, UPDATED, Severity.HIGH)).ask(Verb.ACKNOWLEDGE)
+    desk.ask(Verb.ACKNOWLEDGE, alarm_id="alarm-pump-1-1")
+    desk.tell(condition(61, UPDATED, Severity.HIGH), condition(62, UPDATED, Severity.CRITICAL))
+    found = measured(desk, 1, HOUR)
+    assert (found.raised, found.annunciated, found.consequential) == (1, 2, 1)
+    assert found.mix == {Severity.LOW: 0, Severity.MEDIUM: 0, Severity.HIGH: 0.5, Severity.CRITICAL: 0.5}
 
 
 def test_what_is_shelved_chatters_on() -> None:

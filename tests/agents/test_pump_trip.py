@@ -80,7 +80,7 @@ class Room:
         for record in records:
             if isinstance(record, Flood):
                 self.floods.append(record)
-            elif record.verb is Verb.RAISE and record.alarm.annunciated:
+            elif record.asks:
                 self.asked.append(record)
 
 
@@ -115,6 +115,9 @@ def test_what_outlives_the_fault_is_seen_again(topology: Topology) -> None:
     room.tell(alarms.update(strange(25, 0.1), [trip(25, closed=True)], topology))
     seen = [alarm for alarm in room.annunciator.alarms() if alarm.annunciated and alarm.active]
     assert [alarm.condition for alarm in seen] == ["control:flow low"] * 100
+    # The fault itself, and then all of them at once.
+    assert len(room.asked) == 101
+    assert [flood.alarms for flood in room.floods if flood.closed_at is None] == [101]
 
 
 def test_the_same_alarms_without_a_fault_are_a_flood(topology: Topology) -> None:
