@@ -60,6 +60,17 @@ def test_each_alarm_opens_is_updated_and_ends_and_one_is_open_at_a_time(story: l
 
 @laws
 @given(stories)
+def test_no_two_alerts_have_the_key_by_which_they_are_kept(story: list[Moment]) -> None:
+    keys = [
+        (alert.alert_id, alert.time, alert.state, alert.severity, alert.suppressed_by)
+        for alerts in told(Alarms("demo", SETTINGS), story)
+        for alert in alerts
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+@laws
+@given(stories)
 def test_what_hangs_hangs_under_a_parent_that_stands(story: list[Moment]) -> None:
     alarms = Alarms("demo", SETTINGS)
     for alerts in told(alarms, story):
