@@ -20,6 +20,7 @@ from agents.standing import ANOMALY, CONTROL, DISCONNECTED, FAULT, Standing, fau
 from graph.detection.evidence import Step
 from graph.faultpath.state import FaultState
 from graph.topology import Topology
+from schemas.action import moment
 from schemas.device import DeviceId
 from schemas.event import Connected, ControlAlarm, Disconnected, Event, Micros, Severity, Stamp, rfc3339
 from schemas.finding import Alert, AlertState, Explanation
@@ -285,10 +286,11 @@ class Alarms:
         ]
 
     def _come(self, key: Key, stamp: Stamp, severity: Severity, rule: AlarmRule) -> list[Alert]:
-        """Back within its off-delay it has never been away."""
+        """Back within its off-delay it has never been away. At one time the severity only grows, so that it is said once."""
         waited, standing = self._delays.stop(key), self._control.get(key)
         if standing is not None:
-            return [] if standing.severity == severity else [standing.change(stamp.at, severity=severity)]
+            falls = at_least(standing.severity, severity) and moment(standing.alert.time) >= stamp.at
+            return [] if falls or standing.severity == severity else [standing.change(stamp.at, severity=severity)]
         if waited is None:
             waited = Waiting(Micros(stamp.at + _micros(rule.on_delay, 0)), stamp, severity, opens=True)
         waited = msgspec.structs.replace(waited, severity=severity)

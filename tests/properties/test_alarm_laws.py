@@ -70,6 +70,18 @@ def test_no_two_alerts_have_the_key_by_which_they_are_kept(story: list[Moment]) 
 
 
 @laws
+@given(st.lists(st.tuples(st.integers(0, 1), st.booleans(), st.sampled_from(Severity)), max_size=8))
+def test_nor_do_those_of_a_control_system_that_says_much_at_one_time(story: list[tuple[int, bool, Severity]]) -> None:
+    alarms, at = Alarms("demo", SETTINGS), 0
+    keys = []
+    for number, (later, active, severity) in enumerate(story):
+        at += later
+        word = Event(Stamp(second(at), "gw", 0, number, f"{number}"), ControlAlarm(CHAIN[0], "dry", active, severity))
+        keys += [(alert.alert_id, alert.time, alert.state, alert.severity) for alert in alarms.control(word)]
+    assert len(set(keys)) == len(keys)
+
+
+@laws
 @given(stories)
 def test_what_hangs_hangs_under_a_parent_that_stands(story: list[Moment]) -> None:
     alarms = Alarms("demo", SETTINGS)
