@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agents.annunciator import Request
 from schemas.alarm import Alarm, Verb
 from streams.controlroom import ControlRoom
 from streams.roles import Role
@@ -98,7 +99,14 @@ async def test_a_verb_can_be_tied_to_what_was_seen(api: Served) -> None:
     assert late.status_code == 412
 
 
-async def test_of_many_who_saw_the_same_one_does_what_it_asks(api: Served) -> None:
+async def test_of_many_who_saw_the_same_one_does_what_it_asks(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, act = asyncio.Barrier(4), ControlRoom.act
+
+    async def together(room: ControlRoom, request: Request) -> Alarm:
+        await at_once.wait()
+        return await act(room, request)
+
+    monkeypatch.setattr(ControlRoom, "act", together)
     name = await api.alarm()
     headers = {"if-match": (await api.client.get(f"/v1/alarms/{name}")).headers["etag"]}
     verbs = ("acknowledge", "shelve", "suppress", "take-out-of-service")
