@@ -21,7 +21,7 @@ LEFT = "WebSocket is closed before the connection is established"
 Opened = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Two zones of three devices, and a fault."""
     with serving(tmp_path_factory.mktemp("console") / "small", faults=[fault(), fault(30)]) as served:
