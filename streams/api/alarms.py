@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Query, Request
+from fastapi import APIRouter, Body, Depends, Header, Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -17,11 +17,12 @@ from streams.access import Principal
 from streams.answers import AlarmDetail
 from streams.api.answering import answer, paged
 from streams.api.document import replies
-from streams.api.gate import Engineer, Operator, Viewer
+from streams.api.gate import Viewer, needs
 from streams.api.parameters import KEY, Cursor, Id, Limit, MaybeDevice, instant_of
 from streams.api.problems import ProblemError
 from streams.api.repeats import Repeats
 from streams.controlroom import ControlRoom, rank
+from streams.roles import Role
 
 MATCH = Annotated[str | None, Header(alias="if-match", description="Only if the alarm's version is still this one.")]
 OPERATORS = {
@@ -85,36 +86,24 @@ def routes(room: ControlRoom, repeats: Repeats) -> APIRouter:
         found = await room.transitions(alarm_id)
         return paged(request, found, limit=limit, key=lambda step: (step.alarm.version,), cursor=cursor)
 
-    for path, verb in OPERATORS.items():
-        _verb(router, room, repeats, path=path, verb=verb)
-    for path, verb in ENGINEERS.items():
-        _engineers_verb(router, room, repeats, path=path, verb=verb)
+    for role, verbs in ((Role.OPERATOR, OPERATORS), (Role.ENGINEER, ENGINEERS)):
+        for path, verb in verbs.items():
+            _verb(router, room, repeats, path=path, verb=verb, role=role)
     return router
 
 
-def _verb(router: APIRouter, room: ControlRoom, repeats: Repeats, *, path: str, verb: Verb) -> None:
-    @router.post(f"/{{alarm_id}}/{path}", responses=replies("alarm", 404, 409, 412, 413), name=path)
+def _verb(router: APIRouter, room: ControlRoom, repeats: Repeats, *, path: str, verb: Verb, role: Role) -> None:
+    described, let_in = replies("alarm", 404, 409, 412, 413), [Depends(needs(role))]
+
+    @router.post(f"/{{alarm_id}}/{path}", responses=described, name=path, dependencies=let_in)
     async def act(
         request: Request,
-        who: Operator,
         alarm_id: Id,
         why: Annotated[Why, Body(default_factory=Why)],
         _: KEY = None,
         if_match: MATCH = None,
     ) -> Response:
-        return await _done(room, repeats, request, who, verb=verb, alarm_id=alarm_id, why=why, if_match=if_match)
-
-
-def _engineers_verb(router: APIRouter, room: ControlRoom, repeats: Repeats, *, path: str, verb: Verb) -> None:
-    @router.post(f"/{{alarm_id}}/{path}", responses=replies("alarm", 404, 409, 412, 413), name=path)
-    async def act(
-        request: Request,
-        who: Engineer,
-        alarm_id: Id,
-        why: Annotated[Why, Body(default_factory=Why)],
-        _: KEY = None,
-        if_match: MATCH = None,
-    ) -> Response:
+        who: Principal = request.state.principal
         return await _done(room, repeats, request, who, verb=verb, alarm_id=alarm_id, why=why, if_match=if_match)
 
 
