@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 PATIENCE = 20.0
 """The plant is counted anew after so many times as long as that takes."""
 MOST_COUNTED = 1_000_000
+"""Devices of a count, and ten times as many edges."""
 
 
 class UnknownDeviceError(LookupError):
@@ -115,8 +116,8 @@ class PlantView:
             began = time.monotonic()
             devices, edges = await self.ask(
                 lambda source: (
-                    source.devices(self.site, None, NOW, limit=questions.MOST_EDGES * 10),
-                    source.edges(self.site, None, NOW, limit=questions.MOST_EDGES * 100),
+                    source.devices(self.site, None, NOW, limit=MOST_COUNTED),
+                    source.edges(self.site, None, NOW, limit=10 * MOST_COUNTED),
                 )
             )
             self._census = await asyncio.to_thread(_counted, version, devices, edges)

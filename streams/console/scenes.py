@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -340,7 +340,3 @@ def _zone_title(zone: str | None) -> str:
 
 def _key(zone: str | None) -> str:
     return f"zone:{zone or ''}"
-
-
-def device_href(name: DeviceId) -> str:
-    return f"/devices/{quote(name, safe='')}"
