@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +42,14 @@ class Slot(msgspec.Struct, frozen=True, omit_defaults=True):
     default: Any = None
 
 
+class Effect(StrEnum):
+    """What is left behind: nothing; a file of the run; something in the plant or with people, by way of the policy."""
+
+    READ = "read"
+    MAKE = "make"
+    ACT = "act"
+
+
 class Tool(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that can be done. `examples` are sentences in which somebody asks for it."""
 
@@ -50,6 +59,7 @@ class Tool(msgspec.Struct, frozen=True, omit_defaults=True):
     inputs: tuple[Slot, ...] = ()
     outputs: tuple[Slot, ...] = ()
     examples: tuple[Text, ...] = ()
+    effect: Effect = Effect.READ
 
     def input(self, name: str) -> Slot | None:
         return next((slot for slot in self.inputs if slot.name == name), None)
