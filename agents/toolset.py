@@ -161,11 +161,10 @@ class _Document(msgspec.Struct, frozen=True):
 
 
 def _fitting(tools: Iterable[Tool]) -> set[tuple[str, str]]:
-    """A link wherever an output's type is an input's."""
+    """A link wherever an output fits an input."""
     takers: Mapping[str, set[str]] = defaultdict(set)
     for tool in tools:
         for slot in tool.inputs:
             takers[slot.type].add(tool.id)
-    return {
-        (tool.id, taker) for tool in tools for slot in tool.outputs if slot.type != ANY for taker in takers.get(slot.type, ())
-    }
+    fed = {(tool.id, kind) for tool in tools for slot in tool.outputs for kind in (slot.type, ANY)}
+    return {(source, taker) for source, kind in fed for taker in takers.get(kind, ())}
