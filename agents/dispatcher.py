@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -38,11 +38,18 @@ class NotSentError(Exception):
     """An outlet is certain that nothing left the house."""
 
 
-class Outlet(Protocol):
-    """A way to devices."""
+class Answered(NamedTuple):
+    """What became of an action, where its outlet knows that at once."""
 
-    async def send(self, action: Action) -> None:
-        """Returns once the other side has taken the action over.
+    status: ActionStatus
+    detail: str = ""
+
+
+class Outlet(Protocol):
+    """A way to devices, or to what does the plant's own errands."""
+
+    async def send(self, action: Action) -> Answered | None:
+        """Returns once the other side has taken the action over; with its answer, if that comes at once.
 
         Raises:
             NotSentError: it certainly was not sent. After any other error nobody knows.
@@ -103,7 +110,7 @@ class Dispatcher:
         if action.via not in self._outlets:
             reason = f"there is no way {action.via}"
         elif self._is_cooling(action, now):
-            reason = f"{action.verb} was sent to {action.device_id} less than {action.cooldown_seconds:g} s ago"
+            reason = f"{action.verb} was sent to {action.target} less than {action.cooldown_seconds:g} s ago"
         return Decision(action.action_id, allowed=False, rule="", reason=reason, at=now) if reason else None
 
     def _is_cooling(self, action: Action, now: Micros) -> bool:
@@ -112,7 +119,7 @@ class Dispatcher:
 
     async def _send(self, entry: Entry, now: Micros) -> Entry:
         try:
-            await self._outlets[entry.action.via].send(entry.action)
+            answered = await self._outlets[entry.action.via].send(entry.action)
         except NotSentError as error:
             return self._after_sending(entry, Stage.FAILED, now, f"not sent: {error}")
         except asyncio.CancelledError:
@@ -120,7 +127,9 @@ class Dispatcher:
             raise
         except Exception as error:  # noqa: BLE001 - whatever went wrong, it may have been sent, so it is parked
             return self._after_sending(entry, Stage.UNKNOWN, now, f"{type(error).__name__}: {error}")
-        return self._after_sending(entry, Stage.SENT, now, "")
+        if answered is None:
+            return self._after_sending(entry, Stage.SENT, now, "")
+        return self._after_sending(entry, OUTCOMES[answered.status], now, answered.detail)
 
     def _after_sending(self, entry: Entry, stage: Stage, now: Micros, detail: str) -> Entry:
         held = self._newest(entry)
@@ -178,4 +187,5 @@ def _is_open(held: Entry, action: Action) -> bool:
     if held.stage in (Stage.REQUESTED, Stage.ALLOWED):
         return True
     was, now = held.action.cause.severity, action.cause.severity
-    return held.stage is Stage.REFUSED and held.approved_by is None and now != was and at_least(now, was)
+    worse = was is not None and now is not None and now != was and at_least(now, was)
+    return worse and held.stage is Stage.REFUSED and held.approved_by is None

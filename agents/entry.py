@@ -68,7 +68,7 @@ class Ledger(Protocol):
     def at_stage(self, stage: Stage) -> list[Entry]:
         """The actions that are at this stage now, oldest first."""
 
-    def last_claimed(self, verb: str, device_id: DeviceId) -> Micros | None:
+    def last_claimed(self, verb: str, device_id: DeviceId | None) -> Micros | None:
         """When an action of this verb was last about to be sent to this device."""
 
     def allowed_since(self, rule: str, since: Micros, *, besides: str) -> int:

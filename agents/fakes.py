@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from agents.dispatcher import Answered
 from agents.entry import Entry, Stage
 from agents.policy import Decision
 from graph.topology import Topology
@@ -13,16 +14,18 @@ from schemas.event import Micros
 
 
 class FakeOutlet:
-    """Keeps what it was given; with an `error`, raises it afterwards."""
+    """Keeps what it was given; with an `error`, raises it afterwards; else says what it was told to `answer`."""
 
-    def __init__(self, error: BaseException | None = None) -> None:
+    def __init__(self, error: BaseException | None = None, answer: Answered | None = None) -> None:
         self.sent: list[Action] = []
         self.error = error
+        self.answer = answer
 
-    async def send(self, action: Action) -> None:
+    async def send(self, action: Action) -> Answered | None:
         self.sent.append(action)
         if self.error is not None:
             raise self.error
+        return self.answer
 
 
 class FakeEngine:
@@ -68,7 +71,7 @@ class MemoryLedger:
     def at_stage(self, stage: Stage) -> list[Entry]:
         return [entry for entry in self._newest.values() if entry.stage is stage]
 
-    def last_claimed(self, verb: str, device_id: DeviceId) -> Micros | None:
+    def last_claimed(self, verb: str, device_id: DeviceId | None) -> Micros | None:
         same = [held for held in self._newest.values() if (held.action.verb, held.action.device_id) == (verb, device_id)]
         return max((held.claimed_at for held in same if held.claimed_at is not None), default=None)
 

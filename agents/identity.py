@@ -17,3 +17,8 @@ def derived(kind: str, *parts: str | int) -> str:
     """
     # JSON keeps ("a", "bc") and ("ab", "c") apart.
     return f"{kind}-{blake2b(msgspec.json.encode(parts), digest_size=BYTES).hexdigest()}"
+
+
+def instructed(site: str, instruction_id: str, task: str, *, verb: str, device_id: str | None) -> str:
+    """The id of the action by which a task of an instruction does something."""
+    return derived("action", site, instruction_id, task, verb, device_id or "")

@@ -91,9 +91,9 @@ class SqliteLedger:
         query = "SELECT entry FROM (SELECT rowid AS place, entry FROM actions ORDER BY rowid DESC LIMIT ?) ORDER BY place"
         return [self._decode(row[0]) for row in self._rows(query, limit)]
 
-    def last_claimed(self, verb: str, device_id: DeviceId) -> Micros | None:
+    def last_claimed(self, verb: str, device_id: DeviceId | None) -> Micros | None:
         query = "SELECT max(claimed_at) FROM actions WHERE verb = ? AND device_id = ?"
-        found: Micros | None = self._rows(query, verb, device_id)[0][0]
+        found: Micros | None = self._rows(query, verb, device_id or "")[0][0]
         return found
 
     def allowed_since(self, rule: str, since: Micros, *, besides: str) -> int:
@@ -109,6 +109,6 @@ def _write(connection: sqlite3.Connection, entry: Entry, *, decides: bool) -> No
         "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (action_id)"
         " DO UPDATE SET stage = excluded.stage, claimed_at = excluded.claimed_at, entry = excluded.entry"
         " WHERE excluded.claimed_at IS NOT NULL OR actions.claimed_at IS NULL",
-        (action.action_id, entry.stage, action.verb, action.device_id, entry.claimed_at, raw),
+        (action.action_id, entry.stage, action.verb, action.device_id or "", entry.claimed_at, raw),
     )
     connection.execute("INSERT INTO history VALUES (NULL, ?, ?, ?, ?)", (action.action_id, rule, at, raw))

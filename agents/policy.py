@@ -149,7 +149,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, action: Action, topology: Topology, *, hour: int) -> Facts:
-        device = topology.device(action.device_id)
+        device = None if action.device_id is None else topology.device(action.device_id)
         if device is None or device.state is DeviceState.PLACEHOLDER:
             return cls(action, hour, None, None)
         return cls(action, hour, device.type, device.zone)
@@ -161,10 +161,10 @@ class Facts(msgspec.Struct, frozen=True):
         """
         return (
             any_matches(scope.verbs, self.action.verb)
-            and (not scope.devices or any_matches(scope.devices, self.action.device_id))
+            and (not scope.devices or any_matches(scope.devices, self.action.device_id or ""))
             and _is_one(self.type, scope.device_types, unknown=unknown)
             and _is_one(self.zone, scope.zones, unknown=unknown)
-            and at_least(self.action.cause.severity, scope.severity)
+            and at_least(self.action.cause.severity or Severity.LOW, scope.severity)
             and (scope.hours is None or scope.hours.hold(self.hour))
         )
 

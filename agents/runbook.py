@@ -23,7 +23,7 @@ from agents.standing import ANOMALY, FAULT
 from agents.targets import Place, Target, find, subject
 from graph.faultpath.state import FaultState
 from graph.topology import Topology
-from schemas.action import MQTT, Action, Cause, moment
+from schemas.action import MQTT, RUNBOOK, Action, Cause, moment
 from schemas.device import DeviceId
 from schemas.event import Micros, Severity, rfc3339
 from schemas.finding import Alert, AlertState
@@ -126,7 +126,7 @@ class Runbook:
             if device is None:
                 unresolved.append(Unresolved(rule.name, then.verb))
                 continue
-            action = self._action(then, device, alert)
+            action = self._action(rule, then, device, alert)
             actions.setdefault(action.action_id, action)
         return Plan(tuple(actions.values()), tuple(unresolved))
 
@@ -136,7 +136,7 @@ class Runbook:
                 for then in rule.then:
                     yield rule, then
 
-    def _action(self, then: Then, device: DeviceId, alert: Alert) -> Action:
+    def _action(self, rule: Rule, then: Then, device: DeviceId, alert: Alert) -> Action:
         # An anomaly may join a fault later, so only the fault's own alarm goes by the fault.
         cause = alert.fault_id if alert.condition == FAULT and alert.fault_id else alert.alert_id
         after = ("cleared",) if alert.state is AlertState.CLEARED else ()
@@ -147,7 +147,14 @@ class Runbook:
             device_id=device,
             via=then.via,
             arguments=then.arguments,
-            cause=Cause(alert_id=alert.alert_id, condition=alert.condition, severity=alert.severity, fault_id=alert.fault_id),
+            cause=Cause(
+                alert_id=alert.alert_id,
+                condition=alert.condition,
+                severity=alert.severity,
+                fault_id=alert.fault_id,
+                principal=f"{RUNBOOK}:{rule.name}",
+                role=RUNBOOK,
+            ),
             requested_at=alert.time,
             expires_at=rfc3339(Micros(moment(alert.time) + round(then.expires * 1e6))),
             cooldown_seconds=then.cooldown,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from schemas import finding
-from schemas.action import Action, Cause, Progress
+from schemas.action import RUNBOOK, Action, Cause, Progress
 from schemas.alarm import Alarm, AlarmId, AlarmState, Flood, Transition, Verb
 from schemas.definitions import DIALECT, HOME, Schema
 from schemas.device import DeviceId, Relation, SignalName
@@ -36,7 +36,9 @@ ACTION = Action(
     site="homberg",
     verb="inspect",
     device_id=PUMP,
-    cause=Cause(alert_id="al-1", condition="fault", severity=Severity.HIGH, fault_id="f-1"),
+    cause=Cause(
+        alert_id="al-1", condition="fault", severity=Severity.HIGH, fault_id="f-1", principal="runbook:inspect", role=RUNBOOK
+    ),
     requested_at=AT,
     expires_at="2026-01-05T09:30:00Z",
 )

@@ -148,7 +148,8 @@ class Feed:
                 devices = [origin.device_id for origin in fault.origins[:1]] + [part.device_id for part in fault.affected]
                 return self._about(plain, devices, None, fault.fault_id)
             case Progress(action=action):
-                return self._about(plain, [action.device_id], action.cause.severity, action.cause.fault_id)
+                devices = [] if action.device_id is None else [action.device_id]
+                return self._about(plain, devices, action.cause.severity, action.cause.fault_id)
         return plain
 
     def _about(self, told: Told, devices: Sequence[DeviceId], severity: Severity | None, fault_id: str | None) -> Told:

@@ -41,6 +41,8 @@ class MqttOutlet:
 
     async def send(self, action: Action) -> None:
         """Raises NotSentError, ConnectionError."""
+        if action.device_id is None:
+            raise NotSentError("only a device has a command topic")
         try:
             async with asyncio.timeout(CONNECT_WAIT):
                 await self._connected.wait()

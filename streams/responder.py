@@ -105,7 +105,7 @@ class Responder:
         if entries:
             await self._store.add(map(progress_of, entries))
         for entry in entries:
-            logger.info("%s of %s: %s %s", entry.action.verb, entry.action.device_id, entry.stage, entry.detail)
+            logger.info("%s of %s: %s %s", entry.action.verb, entry.action.target, entry.stage, entry.detail)
             for observe in self.observers:
                 observe(entry)
 

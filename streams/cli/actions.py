@@ -67,4 +67,4 @@ def _print(found: Sequence[Progress], title: str, *, json: bool) -> None:
 
 def _names(progress: Progress) -> Text:
     action = progress.action
-    return stacked(f"{action.verb} of {action.device_id}", action.action_id)
+    return stacked(f"{action.verb} of {action.target}", action.action_id)

@@ -129,4 +129,4 @@ def line(kind: Kind, body: bytes) -> str:
             return f"{flood.updated_at} flood {state}: {flood.alarms} alarms, {flood.peak} in ten minutes"
         case Progress(action=action) as progress:
             detail = f", {progress.detail}" if progress.detail else ""
-            return f"{progress.at} action {progress.stage}: {action.verb} of {action.device_id}{detail} ({action.action_id})"
+            return f"{progress.at} action {progress.stage}: {action.verb} of {action.target}{detail} ({action.action_id})"

@@ -41,12 +41,12 @@ class ActionsPage:
 
     async def _approve(self, asked: dict[str, Any]) -> None:
         done = await self.visit.room.approve(str(asked["id"]), self.visit.named(Role.OPERATOR))
-        self.visit.say(f"{done.action.verb} {done.action.device_id}: {done.stage}.")
+        self.visit.say(f"{done.action.verb} {done.action.target}: {done.stage}.")
 
     async def _reject(self, asked: dict[str, Any]) -> None:
         reason = str(asked.get("reason", ""))[:1000]
         done = await self.visit.room.reject(str(asked["id"]), self.visit.named(Role.OPERATOR), reason)
-        self.visit.say(f"{done.action.verb} {done.action.device_id}: {done.stage}.")
+        self.visit.say(f"{done.action.verb} {done.action.target}: {done.stage}.")
 
     async def _tell(self, asked: dict[str, Any]) -> None:
         name = asked.get("id")

@@ -101,7 +101,7 @@ def _acts(scene: Scene) -> RenderableType:
     for alarm in sorted(scene.alarms.values(), key=lambda alarm: alarm.condition != FAULT)[: SHOWN // 2]:
         table.add_row(f"[yellow]{alarm.severity} {alarm.condition} at {alarm.device_id}: {alarm.state}[/]")
     for entry in list(scene.actions.values())[-SHOWN // 2 :]:
-        table.add_row(f"[cyan]{entry.action.verb} {entry.action.device_id}: {entry.stage}[/]")
+        table.add_row(f"[cyan]{entry.action.verb} {entry.action.target}: {entry.stage}[/]")
     return table
 
 

@@ -189,7 +189,7 @@ class Demo:
     def _acted(self, entry: Entry) -> None:
         self.scene.actions[entry.action.action_id] = entry
         detail = f" ({entry.detail})" if entry.detail else ""
-        self._say(f"  action: {entry.action.verb} {entry.action.device_id}: {entry.stage}{detail}")
+        self._say(f"  action: {entry.action.verb} {entry.action.target}: {entry.stage}{detail}")
         self._show(self.scene)
 
 

@@ -21,7 +21,8 @@ REMEMBERED = 10_000
 class Answer:
     """What became of an action, for an `action.result`."""
 
-    action: Action
+    action_id: str
+    device: DeviceId
     status: ActionStatus
     detail: str
 
@@ -32,23 +33,22 @@ class Hands:
     def __init__(self, process: Process, equipment: Equipment) -> None:
         self._process = process
         self._equipment = equipment
-        self._waiting: list[Action] = []
+        self._waiting: list[tuple[DeviceId, Action]] = []
         self._known: deque[str] = deque(maxlen=REMEMBERED)
 
-    def take(self, action: Action) -> None:
+    def take(self, device: DeviceId, action: Action) -> None:
         if action.action_id not in self._known:
             self._known.append(action.action_id)
-            self._waiting.append(action)
+            self._waiting.append((device, action))
 
     def work(self, at: Micros, faults: Sequence[Fault]) -> list[Answer]:
         """Do what waits, in the order of its coming. Whose time has passed at `at` is not done."""
         waiting, self._waiting = self._waiting, []
-        return [Answer(action, *self._one(action, at, faults)) for action in waiting]
+        return [Answer(action.action_id, device, *self._one(device, action, at, faults)) for device, action in waiting]
 
-    def _one(self, action: Action, at: Micros, faults: Sequence[Fault]) -> tuple[ActionStatus, str]:
+    def _one(self, device: DeviceId, action: Action, at: Micros, faults: Sequence[Fault]) -> tuple[ActionStatus, str]:
         if at >= action.expiry:
             return ActionStatus.EXPIRED, f"asked for until {action.expires_at}"
-        device = action.device_id
         match action.verb, self._equipment.type(device):
             case "inspect", _:
                 return ActionStatus.SUCCEEDED, _sight(device, faults)

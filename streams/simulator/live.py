@@ -82,8 +82,10 @@ class Simulator:
     def _order(self, gateway: DeviceId, action: Action) -> None:
         """Each gateway hears all commands; it hands on those for the devices behind it, and none while it is dark."""
         equipment = self.plant.equipment
-        if action.device_id in equipment and equipment.gateway(action.device_id) == gateway and not self.plant.dark(gateway):
-            self.plant.act(action)
+        device = action.device_id
+        if device is None or device not in equipment or equipment.gateway(device) != gateway or self.plant.dark(gateway):
+            return
+        self.plant.act(action)
 
     async def _produce(self, steps: int | None) -> None:
         due = time.monotonic()

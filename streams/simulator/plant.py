@@ -64,9 +64,10 @@ class Plant:
 
         Raises ValueError for a device that the plant does not have.
         """
-        if action.device_id not in self.equipment:
-            raise ValueError(f"no device {action.device_id!r} in this plant")
-        self._hands.take(action)
+        device = action.device_id
+        if device is None or device not in self.equipment:
+            raise ValueError(f"no device {device!r} in this plant")
+        self._hands.take(device, action)
 
     def active(self) -> list[Fault]:
         """The faults of the last step."""
@@ -113,8 +114,8 @@ class Plant:
             if device in readings:
                 yield envelopes.telemetry(at, device, readings[device])
         for answer in answers:
-            if self.equipment.gateway(answer.action.device_id) == name:
-                yield envelopes.result(at, answer.action, answer.status, answer.detail)
+            if self.equipment.gateway(answer.device) == name:
+                yield envelopes.result(at, answer)
 
     def _births(self, name: DeviceId, at: Micros) -> Iterator[WireEvent]:
         """A gateway that boots tells of everything behind it."""

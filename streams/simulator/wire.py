@@ -8,9 +8,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from schemas.action import Action
 from schemas.device import DeviceId, Edge, Signal, SignalName
-from schemas.event import ActionStatus, Micros, SignalValue, rfc3339
+from schemas.event import Micros, SignalValue, rfc3339
 from schemas.wire import (
     WRITER,
     ConnectedData,
@@ -24,6 +23,7 @@ from schemas.wire import (
     TelemetryEvent,
     WireEvent,
 )
+from streams.simulator.hands import Answer
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Envelopes:
     def telemetry(self, at: Micros, device: DeviceId, values: Mapping[SignalName, SignalValue]) -> WireEvent:
         return TelemetryEvent(data=TelemetryData(device, dict(values)), **self._stamp(at, device))
 
-    def result(self, at: Micros, action: Action, status: ActionStatus, detail: str) -> WireEvent:
-        data = ResultData(action.action_id, action.device_id, status, detail)
-        return ResultEvent(data=data, **self._stamp(at, action.device_id))
+    def result(self, at: Micros, answer: Answer) -> WireEvent:
+        data = ResultData(answer.action_id, answer.device, answer.status, answer.detail)
+        return ResultEvent(data=data, **self._stamp(at, answer.device))
 
     def _stamp(self, at: Micros, device: DeviceId | None) -> dict[str, Any]:
         """The envelope's members; one number more is used up."""

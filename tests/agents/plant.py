@@ -14,7 +14,7 @@ import numpy as np
 from graph.detection.evidence import Shares, Step
 from graph.faultpath.state import FaultState, Way, fault_id
 from graph.topology import Topology
-from schemas.action import Action, Cause
+from schemas.action import RUNBOOK, Action, Cause
 from schemas.device import DeviceId, Relation
 from schemas.event import Body, Connected, Event, Linked, Micros, Severity, Stamp, rfc3339
 from schemas.finding import Alert, AlertState, Explanation
@@ -107,7 +107,14 @@ def action(device: DeviceId = PIPE, verb: str = "isolate", **changed: object) ->
         site="demo",
         verb=verb,
         device_id=device,
-        cause=Cause(alert_id="alarm-1", condition="fault", severity=Severity.HIGH, fault_id="fault-1"),
+        cause=Cause(
+            alert_id="alarm-1",
+            condition="fault",
+            severity=Severity.HIGH,
+            fault_id="fault-1",
+            principal="runbook:test",
+            role=RUNBOOK,
+        ),
         requested_at=rfc3339(second(0)),
         expires_at=rfc3339(second(60)),
     )

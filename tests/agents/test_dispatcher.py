@@ -39,6 +39,7 @@ async def done(acting: Dispatcher, asked: Action, at: float = 0) -> Entry:
 
 
 def answer(asked: Action, status: ActionStatus = ActionStatus.SUCCEEDED, at: float = 5, detail: str | None = None) -> Event:
+    assert asked.device_id is not None
     return event(ActionResult(asked.action_id, asked.device_id, status, detail), at)
 
 

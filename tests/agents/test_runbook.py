@@ -135,7 +135,14 @@ def test_an_action_in_full(topology: Topology) -> None:
         "deviceId": "pipe-1",
         "via": "orders",
         "arguments": {"how": "slowly", "steps": [1, 2]},
-        "cause": {"alertId": "alarm-pipe-1-fault", "condition": "fault", "severity": "high", "faultId": "fault-1"},
+        "cause": {
+            "alertId": "alarm-pipe-1-fault",
+            "condition": "fault",
+            "severity": "high",
+            "faultId": "fault-1",
+            "principal": "runbook:only",
+            "role": "runbook",
+        },
         "requestedAt": "2026-01-05T12:00:00Z",
         "expiresAt": "2026-01-05T12:00:01.500Z",
         "cooldownSeconds": 30.0,
@@ -217,7 +224,7 @@ def test_the_name_is_the_path(tmp_path: Path) -> None:
 # --- The demo plant's runbook -------------------------------------------------------------------------------------------------
 
 
-def asked(severity: Severity, origin: DeviceId, probability: float = 0.7) -> list[tuple[str, str]]:
+def asked(severity: Severity, origin: DeviceId, probability: float = 0.7) -> list[tuple[str, DeviceId | None]]:
     topology = plant()
     found = Runbook.load(DEPLOYED, site="demo").actions_for(
         alert(origin, severity=severity), fault(0, {origin: probability}), topology

@@ -13,6 +13,7 @@ export default {
   methods: {
     device, when,
     told(action) { const given = Object.entries(action.arguments || {}); return given.map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", "); },
+    why(cause) { return cause.condition ? `because of ${cause.condition}` : cause.undoes ? `undoes another, for ${cause.principal}` : `asked for by ${cause.principal}`; },
     reject() { this.$emit("reject", { id: this.refused.action.actionId, reason: this.reason }); this.refused = null; },
   },
   template: `
@@ -20,9 +21,9 @@ export default {
     <header class="head"><h1>Actions</h1><span class="facts">what waits for a person first</span></header>
     <p v-if="!actions.length" class="none block">No action was asked for. A runbook says which alarms lead to which actions, a policy which of them are allowed.</p>
     <ul class="actions-list"><li v-for="one in actions" :key="one.action.actionId" :class="one.stage" :data-stage="one.stage">
-      <Badge :severity="one.action.cause.severity" :quiet="one.stage !== 'waiting' && one.stage !== 'unknown'" />
-      <div class="what"><span class="title"><strong>{{ one.action.verb }}</strong> <a :href="device(one.action.deviceId)">{{ one.action.deviceId }}</a> <span v-if="told(one.action)">with {{ told(one.action) }}</span></span>
-        <span class="facts"><span>because of {{ one.action.cause.condition }}</span><span v-if="one.rule">rule {{ one.rule }}</span><a v-if="one.action.cause.faultId" :href="'/faults/' + encodeURIComponent(one.action.cause.faultId)">fault</a><span v-if="one.detail">{{ one.detail }}</span><span v-if="one.stage === 'waiting'">expires {{ when(one.action.expiresAt, now) }}</span></span></div>
+      <Badge :severity="one.action.cause.severity || 'low'" :quiet="one.stage !== 'waiting' && one.stage !== 'unknown'" />
+      <div class="what"><span class="title"><strong>{{ one.action.verb }}</strong> <a v-if="one.action.deviceId" :href="device(one.action.deviceId)">{{ one.action.deviceId }}</a> <span v-if="told(one.action)">with {{ told(one.action) }}</span></span>
+        <span class="facts"><span>{{ why(one.action.cause) }}</span><span v-if="one.rule">rule {{ one.rule }}</span><a v-if="one.action.cause.faultId" :href="'/faults/' + encodeURIComponent(one.action.cause.faultId)">fault</a><span v-if="one.detail">{{ one.detail }}</span><span v-if="one.stage === 'waiting'">expires {{ when(one.action.expiresAt, now) }}</span></span></div>
       <span class="stage-word">{{ WORDS[one.stage] || one.stage }}<small>{{ when(one.at, now, true) }}</small></span>
       <div class="verbs"><template v-if="one.stage === 'waiting' && may"><button type="button" class="main" :aria-label="'Approve ' + one.action.verb + ' ' + one.action.deviceId" @click="$emit('approve', { id: one.action.actionId })">Approve</button><button type="button" :aria-label="'Reject ' + one.action.verb + ' ' + one.action.deviceId" @click="refused = one; reason = ''">Reject</button></template>
         <button type="button" class="plain" :aria-label="'History of ' + one.action.verb + ' ' + one.action.deviceId" @click="$emit('history', { id: one.action.actionId })">History</button></div>
