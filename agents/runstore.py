@@ -1,0 +1,124 @@
+"""Runs in SQLite: the order, the state, and every step of every task, on disk before the scheduler goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from agents.run import Order, Run, RunState, Step
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    place INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, updated_at TEXT NOT NULL,
+    cancelled_by TEXT, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state);
+CREATE TABLE IF NOT EXISTS steps (place INTEGER PRIMARY KEY, run_id TEXT NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS steps_by_run ON steps (run_id);
+"""
+COLUMNS = "run_id, state, updated_at, cancelled_by, body"
+Result = TypeVar("Result")
+
+
+class SqliteRuns:
+    """`Runs` in one file. Each call is one transaction, in a thread, so that the event loop goes on."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.executescript(SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    async def plan(self, order: Order, at: str) -> Run:
+        def work(connection: sqlite3.Connection) -> Run:
+            command = "INSERT OR IGNORE INTO runs VALUES (NULL, ?, ?, ?, NULL, ?)"
+            connection.execute(command, (order.run_id, RunState.PLANNED, at, msgspec.json.encode(order)))
+            held = _run(connection, order.run_id)
+            assert held is not None
+            return held
+
+        return await self._transact(work)
+
+    async def begin(self, run_id: str, at: str) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            command = "UPDATE runs SET state = ?, updated_at = ? WHERE run_id = ? AND state = ?"
+            return connection.execute(command, (RunState.RUNNING, at, run_id, RunState.PLANNED)).rowcount > 0
+
+        return await self._transact(work)
+
+    async def step(self, run_id: str, step: Step) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO steps VALUES (NULL, ?, ?)", (run_id, msgspec.json.encode(step)))
+            connection.execute("UPDATE runs SET updated_at = ? WHERE run_id = ?", (step.at, run_id))
+
+        await self._transact(work)
+
+    async def cancel(self, run_id: str, actor: str, at: str) -> None:
+        command = "UPDATE runs SET cancelled_by = ?, updated_at = ? WHERE run_id = ? AND cancelled_by IS NULL"
+        await self._transact(lambda connection: connection.execute(command, (actor, at, run_id)))
+
+    async def end(self, run_id: str, state: RunState, at: str) -> None:
+        command = "UPDATE runs SET state = ?, updated_at = ? WHERE run_id = ?"
+        await self._transact(lambda connection: connection.execute(command, (state, at, run_id)))
+
+    async def run(self, run_id: str) -> Run | None:
+        return await self._transact(lambda connection: _run(connection, run_id))
+
+    async def trace(self, run_id: str) -> list[Step]:
+        return await self._transact(lambda connection: _steps(connection, run_id))
+
+    async def unfinished(self) -> list[Run]:
+        return await self._transact(lambda connection: _runs(connection, "WHERE state = ? ORDER BY place", RunState.RUNNING))
+
+    async def newest(self, limit: int) -> list[Run]:
+        return await self._transact(lambda connection: _runs(connection, "ORDER BY place DESC LIMIT ?", limit))
+
+    async def _transact(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        def guarded() -> Result:
+            with self._lock:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    result = work(self._connection)
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+                self._connection.execute("COMMIT")
+                return result
+
+        return await asyncio.to_thread(guarded)
+
+
+def _run(connection: sqlite3.Connection, run_id: str) -> Run | None:
+    found = _runs(connection, "WHERE run_id = ?", run_id)
+    return found[0] if found else None
+
+
+def _runs(connection: sqlite3.Connection, which: str, *values: object) -> list[Run]:
+    rows = connection.execute(f"SELECT {COLUMNS} FROM runs {which}", values).fetchall()  # noqa: S608 - text of this file alone
+    return [
+        Run(
+            order=msgspec.json.decode(body, type=Order),
+            state=RunState(state),
+            steps={step.key: step for step in _steps(connection, run_id)},
+            updated_at=updated_at,
+            cancelled_by=cancelled_by,
+        )
+        for run_id, state, updated_at, cancelled_by, body in rows
+    ]
+
+
+def _steps(connection: sqlite3.Connection, run_id: str) -> list[Step]:
+    rows = connection.execute("SELECT body FROM steps WHERE run_id = ? ORDER BY place", (run_id,))
+    return [msgspec.json.decode(body, type=Step) for (body,) in rows]

@@ -1,0 +1,393 @@
+"""Carries task graphs out: what is ready runs at once, within bounds; what fails takes down only what needs it.
+
+Durable: each step is on record before the next (`agents.runstore`). After a crash `recover` goes on: tasks that had succeeded
+are not repeated, those that were under way are used again. Reading again is harmless, files are written under names that follow
+from run and task, and acting goes through the dispatcher under an id that follows from them too, which acts once per id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from agents.arguments import ArgumentError, resolved
+from agents.run import Order, Run, Runs, RunState, Step, TaskState, summed
+from agents.taskgraph import Task
+from agents.toolset import ANY, Effect, Tool, ToolSet
+from schemas.event import Micros, rfc3339
+
+logger = logging.getLogger(__name__)
+LARGEST_OUTPUT = 4_000_000
+"""Bytes that a task may put out."""
+
+
+class ToolError(Exception):
+    """A tool cannot do what is asked, and could not if asked again; the message is for the one who asked."""
+
+
+class TransientError(Exception):
+    """A tool could not do it this time."""
+
+
+class UnknownOutcomeError(Exception):
+    """Nobody can say whether the effect happened."""
+
+
+class BusyError(Exception):
+    """As many runs as may be are under way."""
+
+
+class NoSuchRunError(LookupError):
+    """No run has this id."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of a task before this one, for tools that tell of it."""
+
+    key: str
+    tool: str
+    state: TaskState
+    outputs: Mapping[str, Any]
+    detail: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of a tool, its arguments final. `waits` is to be called when it begins to wait for a person."""
+
+    order: Order
+    task: Task
+    tool: Tool
+    arguments: Mapping[str, Any]
+    parts: tuple[Part, ...]
+    waits: Callable[[str], Awaitable[None]]
+
+
+class Workshop(Protocol):
+    """Where the tools are."""
+
+    async def use(self, call: Call) -> Mapping[str, Any]:
+        """The tool's outputs. Raises ToolError, TransientError, UnknownOutcomeError."""
+        ...
+
+    async def preview(self, call: Call) -> Mapping[str, Any]:
+        """What a tool that would leave something behind would put out; nothing changes. Raises ToolError."""
+        ...
+
+    async def withdraw(self, call: Call, actor: str) -> bool:
+        """Somebody has cancelled the run: what only waits for approval shall not happen any more.
+
+        Whether it may have happened, or is under way: then `use` tells what became of it.
+        """
+        ...
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """`at_once`: tasks that read or write files, over all runs. Times in seconds; each retry waits `factor` times longer."""
+
+    at_once: int = 8
+    runs: int = 64
+    seconds: float = 30.0
+    attempts: int = 3
+    first_wait: float = 0.5
+    factor: float = 3.0
+
+
+@dataclass
+class _Going:
+    """A run under way."""
+
+    run: Run
+    ended: dict[str, asyncio.Event]
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    calls: dict[str, Call] = field(default_factory=dict)
+    """What is being used now."""
+    broken_off: set[str] = field(default_factory=set)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        return {key: step.outputs for key, step in self.run.steps.items()}
+
+
+class Scheduler:
+    """One per site; `run` must be running for anything to happen. `observers` are told of each run's each step."""
+
+    def __init__(
+        self, tools: ToolSet, workshop: Workshop, runs: Runs, *, clock: Callable[[], Micros], limits: Limits | None = None
+    ) -> None:
+        self._tools = tools
+        self._workshop = workshop
+        self._runs = runs
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._slots = asyncio.Semaphore(self._limits.at_once)
+        self._going: dict[str, _Going] = {}
+        self._queue: asyncio.Queue[_Going] = asyncio.Queue()
+        self._random = random.Random(0)  # noqa: S311 - spreads retries, no secret
+        self.observers: list[Callable[[Run, Step | None], None]] = []
+
+    # --- For those who ask ------------------------------------------------------------------------------------------------
+
+    async def plan(self, order: Order) -> Run:
+        """Keep an order to be looked at before it runs. The same id again gives the run that it has."""
+        run = await self._runs.plan(order, self._now())
+        self._tell(run, None)
+        return run
+
+    async def start(self, run_id: str) -> Run:
+        """Let a planned run begin; one that was begun before is left alone. Raises BusyError, NoSuchRunError."""
+        held = await self._runs.run(run_id)
+        if held is None:
+            raise NoSuchRunError(f"no run {run_id}")
+        if held.state is not RunState.PLANNED:
+            return self._newest(held)
+        if len(self._going) >= self._limits.runs:
+            raise BusyError(f"{len(self._going)} runs are under way: try again later")
+        if await self._runs.begin(run_id, self._now()):
+            self._enqueue(msgspec.structs.replace(held, state=RunState.RUNNING))
+        return self._newest(held)
+
+    async def cancel(self, run_id: str, actor: str) -> Run:
+        """Begin nothing more, break off what only reads, withdraw what waits. What is under way to a device ends by itself."""
+        going = self._going.get(run_id)
+        if going is None:
+            held = await self._runs.run(run_id)
+            if held is None:
+                raise NoSuchRunError(f"no run {run_id}")
+            if held.state is RunState.PLANNED:
+                await self._runs.cancel(run_id, actor, self._now())
+                await self._end(held, RunState.CANCELLED)
+            return await self._runs.run(run_id) or held
+        await self._runs.cancel(run_id, actor, self._now())
+        going.run = msgspec.structs.replace(going.run, cancelled_by=going.run.cancelled_by or actor)
+        for key, call in list(going.calls.items()):
+            if call.tool.effect is Effect.ACT and not call.order.dry:
+                await self._workshop.withdraw(call, actor)
+            else:
+                going.broken_off.add(key)
+                going.tasks[key].cancel()
+        return going.run
+
+    async def finished(self, run_id: str) -> Run:
+        """The run once it has ended. Raises NoSuchRunError."""
+        going = self._going.get(run_id)
+        if going is not None:
+            await going.done.wait()
+        held = await self._runs.run(run_id)
+        if held is None:
+            raise NoSuchRunError(f"no run {run_id}")
+        return held
+
+    async def get(self, run_id: str) -> Run | None:
+        going = self._going.get(run_id)
+        return going.run if going is not None else await self._runs.run(run_id)
+
+    async def newest(self, limit: int) -> list[Run]:
+        return [self._newest(run) for run in await self._runs.newest(limit)]
+
+    async def trace(self, run_id: str) -> list[Step]:
+        return await self._runs.trace(run_id)
+
+    # --- The work ---------------------------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """After a start, before anything else: go on with the runs that the last process did not end."""
+        for run in await self._runs.unfinished():
+            self._enqueue(run)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                going = await self._queue.get()
+                tasks.create_task(self._carry_out(going), name=f"run {going.run.order.run_id}")
+
+    def _enqueue(self, run: Run) -> None:
+        going = _Going(run, {task.key: asyncio.Event() for task in run.order.graph.tasks})
+        self._going[run.order.run_id] = going
+        self._queue.put_nowait(going)
+        self._tell(run, None)
+
+    async def _carry_out(self, going: _Going) -> None:
+        order = going.run.order
+        async with asyncio.TaskGroup() as tasks:
+            for task in order.graph.tasks:
+                going.tasks[task.key] = tasks.create_task(self._in_turn(going, task), name=f"{order.run_id}: {task.key}")
+        await self._end(going.run, summed(going.run))
+        del self._going[order.run_id]
+        going.done.set()
+
+    async def _in_turn(self, going: _Going, task: Task) -> None:
+        """One task, once those before it have ended. A task that had ended before a crash only gets its arguments again."""
+        try:
+            for key in going.run.order.graph.before(task.key):
+                await going.ended[key].wait()
+            if not going.run.state_of(task.key).is_final:
+                await self._attend(going, task)
+            going.ended[task.key].set()
+        except asyncio.CancelledError:
+            if task.key not in going.broken_off:
+                raise  # the service stops: the next one goes on from here
+            await self._step(going, task, TaskState.CANCELLED, detail=f"cancelled by {going.run.cancelled_by}")
+            going.ended[task.key].set()
+
+    async def _attend(self, going: _Going, task: Task) -> None:
+        if task.tool not in self._tools:
+            await self._step(going, task, TaskState.FAILED, detail=f"there is no tool {task.tool}")
+            return
+        if hindrance := self._hindrance(going, task):
+            await self._step(going, task, TaskState.SKIPPED, detail=hindrance)
+            return
+        tool = self._tools[task.tool]
+        try:
+            arguments = resolved(tool, task, going.outputs)
+        except ArgumentError as error:
+            await self._step(going, task, TaskState.FAILED, detail=str(error))
+            return
+        call = self._call(going, task, tool, arguments)
+        if going.run.cancelled_by is not None and not await self._has_acted(going, call):
+            await self._step(going, task, TaskState.CANCELLED, detail=f"cancelled by {going.run.cancelled_by}")
+            return
+        await self._use(going, call)
+
+    async def _has_acted(self, going: _Going, call: Call) -> bool:
+        """Of a cancelled run: whether a task had begun to act before the process died."""
+        begun = going.run.state_of(call.task.key) in {TaskState.RUNNING, TaskState.WAITING}
+        acts = call.tool.effect is Effect.ACT and not call.order.dry
+        return begun and acts and await self._workshop.withdraw(call, going.run.cancelled_by or "")
+
+    def _hindrance(self, going: _Going, task: Task) -> str:
+        """Why a task is left out: a condition does not hold, or something before it did not succeed.
+
+        What takes anything tells of what was before it, so it also does when that has failed.
+        """
+        run, graph = going.run, going.run.order.graph
+        needed = task.needs() if self._takes_anything(task) else graph.before(task.key)
+        if lacking := sorted(key for key in needed if run.state_of(key) is not TaskState.SUCCEEDED):
+            return f"{lacking[0]} was {run.state_of(lacking[0])}"
+        unmet = [condition for condition in task.when if not condition.holds(run.steps[condition.task].outputs)]
+        return f"not so: {unmet[0]}" if unmet else ""
+
+    def _takes_anything(self, task: Task) -> bool:
+        return any(slot.type == ANY for slot in self._tools[task.tool].inputs)
+
+    def _call(self, going: _Going, task: Task, tool: Tool, arguments: Mapping[str, Any]) -> Call:
+        run = going.run
+        parts = tuple(
+            Part(
+                key=other.key,
+                tool=other.tool,
+                state=step.state,
+                outputs=step.outputs,
+                detail=step.detail,
+                arguments=self._told(going, other),
+            )
+            for other in run.order.graph.tasks
+            if other.key in run.order.graph.before(task.key)
+            for step in (run.steps[other.key],)
+        )
+
+        async def waits(detail: str) -> None:
+            await self._step(going, task, TaskState.WAITING, detail=detail)
+
+        return Call(run.order, task, tool, arguments, parts if self._takes_anything(task) else (), waits)
+
+    def _told(self, going: _Going, task: Task) -> Mapping[str, Any]:
+        """The arguments that a task that has ended had."""
+        try:
+            return resolved(self._tools[task.tool], task, going.outputs)
+        except (ArgumentError, KeyError):
+            return {}
+
+    async def _use(self, going: _Going, call: Call) -> None:
+        going.calls[call.task.key] = call
+        try:
+            if call.order.dry and call.tool.effect is not Effect.READ:
+                await self._tried(going, call, 1, self._workshop.preview)
+            elif call.tool.effect is Effect.ACT:
+                await self._tried(going, call, 1, self._workshop.use)
+            else:
+                await self._repeatedly(going, call)
+        finally:
+            del going.calls[call.task.key]
+
+    async def _repeatedly(self, going: _Going, call: Call) -> None:
+        wait = self._limits.first_wait
+        for attempt in range(1, self._limits.attempts + 1):
+            async with self._slots:
+                last = attempt == self._limits.attempts
+                if await self._tried(going, call, attempt, self._limited, last=last):
+                    return
+            await asyncio.sleep(wait * self._random.uniform(0.5, 1.5))
+            wait *= self._limits.factor
+
+    async def _limited(self, call: Call) -> Mapping[str, Any]:
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                return await self._workshop.use(call)
+        except TimeoutError:
+            raise TransientError(f"{call.tool.id} took longer than {self._limits.seconds:g} s") from None
+
+    async def _tried(self, going: _Going, call: Call, attempt: int, use: Callable[[Call], Any], *, last: bool = True) -> bool:
+        """Whether that was the end of it."""
+        await self._step(going, call.task, TaskState.RUNNING, attempt=attempt)
+        try:
+            outputs = dict(await use(call))
+            if len(msgspec.json.encode(outputs)) > LARGEST_OUTPUT:
+                raise ToolError(f"{call.tool.id} put out more than {LARGEST_OUTPUT} bytes")  # noqa: TRY301 - one way to fail
+        except TransientError as error:
+            if not last:
+                await self._step(going, call.task, TaskState.RUNNING, attempt=attempt, detail=f"again soon: {error}")
+                return False
+            await self._step(going, call.task, TaskState.FAILED, attempt=attempt, detail=str(error))
+        except UnknownOutcomeError as error:
+            await self._step(going, call.task, TaskState.UNKNOWN, attempt=attempt, detail=str(error))
+        except ToolError as error:
+            state = TaskState.FAILED if going.run.cancelled_by is None else TaskState.CANCELLED
+            await self._step(going, call.task, state, attempt=attempt, detail=str(error))
+        except Exception as error:
+            logger.exception("%s of run %s failed", call.tool.id, call.order.run_id)
+            await self._step(going, call.task, TaskState.FAILED, attempt=attempt, detail=f"{type(error).__name__}: {error}")
+        else:
+            await self._step(going, call.task, TaskState.SUCCEEDED, attempt=attempt, outputs=outputs)
+        return True
+
+    async def _step(
+        self,
+        going: _Going,
+        task: Task,
+        state: TaskState,
+        *,
+        attempt: int = 0,
+        outputs: Mapping[str, Any] | None = None,
+        detail: str = "",
+    ) -> None:
+        """On record, then known."""
+        step = Step(key=task.key, state=state, at=self._now(), attempt=attempt, outputs=dict(outputs or {}), detail=detail)
+        await self._runs.step(going.run.order.run_id, step)
+        going.run = going.run.then(step)
+        self._tell(going.run, step)
+
+    async def _end(self, run: Run, state: RunState) -> None:
+        at = self._now()
+        await self._runs.end(run.order.run_id, state, at)
+        self._tell(msgspec.structs.replace(run, state=state, updated_at=at), None)
+
+    def _newest(self, held: Run) -> Run:
+        going = self._going.get(held.order.run_id)
+        return held if going is None else going.run
+
+    def _tell(self, run: Run, step: Step | None) -> None:
+        for observe in self.observers:
+            observe(run, step)
+
+    def _now(self) -> str:
+        return rfc3339(self._clock())
