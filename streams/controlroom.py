@@ -81,6 +81,10 @@ class ControlRoom:
         """Those that are not normal, or are put aside, the highest `rank` first. The list is shared: it must not be changed."""
         return self._picture.alarms
 
+    def alarms_of(self, device: DeviceId) -> list[Alarm]:
+        """Those of a device that are not normal, the highest `rank` first."""
+        return [alarm for alarm in self._picture.alarms if alarm.device_id == device]
+
     @property
     def _picture(self) -> Picture:
         """Anew when there is another alarm: they never change, so lists of the same ones compare at the cost of a glance."""
