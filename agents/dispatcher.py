@@ -8,14 +8,18 @@ again, or claimed, and then it is never sent again: what became of it is unknown
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import NamedTuple, Protocol
+from unicodedata import normalize
 
 import msgspec
 
-from agents.entry import Entry, Ledger, Stage
-from agents.policy import Decision, PolicyEngine, decided
+from agents.entry import Entry, Ledger, Stage, Step
+from agents.policy import Decision, PolicyEngine, decided, refusal
 from agents.severity import at_least
+from agents.undo import NotUndoableError, undoing
 from graph.topology import Topology
 from schemas.action import Action
 from schemas.event import ActionResult, ActionStatus, Event, Micros
@@ -32,6 +36,14 @@ AWAITING = (Stage.CLAIMED, Stage.SENT, Stage.UNKNOWN, Stage.EXPIRED)
 
 class NotWaitingError(Exception):
     """The action does not wait for anybody's approval."""
+
+
+class SamePersonError(NotWaitingError):
+    """It waits for somebody else than who asked for it."""
+
+
+class NotParkedError(Exception):
+    """It is known what became of the action, or it was never sent."""
 
 
 class NotSentError(Exception):
@@ -56,30 +68,90 @@ class Outlet(Protocol):
         """
 
 
+class Outcome(StrEnum):
+    """What a person says became of an action of which nobody knew."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    NEVER_SENT = "never-sent"
+
+
+class Begun(NamedTuple):
+    """What is on record of an action, and whether it was claimed now, by whom this is given to: then it must be sent."""
+
+    entry: Entry
+    sends: bool
+
+
 class Dispatcher:
-    """One per site."""
+    """One per site. Any thread may use it; what is decided and claimed is decided and claimed in one go."""
 
     def __init__(self, *, engine: PolicyEngine, ledger: Ledger, outlets: Mapping[str, Outlet]) -> None:
         self._engine = engine
         self._ledger = ledger
         self._outlets = outlets
+        self._lock = threading.RLock()
 
     async def dispatch(self, action: Action, *, topology: Topology, now: Micros) -> Entry:
         """Do an action if it may be done and was not yet; what is on record of it afterwards."""
-        held = self._ledger.entry(action.action_id)
-        if held is not None and not _is_open(held, action):
-            return held
-        return await self._go(self._decide(action, topology, now), now)
+        return await self.go(self.begin(action, topology=topology, now=now), now)
 
     async def approve(self, action_id: str, actor: str, *, topology: Topology, now: Micros) -> Entry:
-        """A person says yes: the policy is asked once more, then it is done. Raises NotWaitingError."""
-        held = self._waiting(action_id)
-        return await self._go(self._decide(held.action, topology, now, approved_by=actor), now)
+        """A person says yes: the policy is asked once more, then it is done. Raises NotWaitingError, SamePersonError."""
+        return await self.go(self.begin_approved(action_id, actor, topology=topology, now=now), now)
+
+    async def undo(self, action_id: str, principal: str, role: str, *, topology: Topology, now: Micros) -> Entry:
+        """Take back what was done, by an action of its own and if the policy allows that. Raises NotUndoableError."""
+        return await self.go(self.begin_undoing(action_id, principal, role, topology=topology, now=now), now)
+
+    def begin(self, action: Action, *, topology: Topology, now: Micros) -> Begun:
+        """Decide, record, and claim what is allowed. The topology must not move meanwhile."""
+        with self._lock:
+            held = self._ledger.entry(action.action_id)
+            if held is not None and not _is_open(held, action):
+                return Begun(held, sends=False)
+            return self._claimed(self._decide(action, topology, now), now)
+
+    def begin_approved(self, action_id: str, actor: str, *, topology: Topology, now: Micros) -> Begun:
+        """The same for what waits. Raises NotWaitingError, SamePersonError."""
+        with self._lock:
+            held = self._waiting(action_id)
+            entry = self._decide(held.action, topology, now, approved_by=actor)
+            if (_needs_second(held) or _needs_second(entry)) and is_same(actor, held.action.cause.principal):
+                reason = f"{actor} asked for it, and may not approve it too"
+                self._recorded(held.then(Stage.WAITING, now, reason, step=Step.APPROVAL, by=actor))
+                raise SamePersonError(f"action {action_id} needs a second person: {reason}")
+            return self._claimed(entry, now)
+
+    def begin_undoing(self, action_id: str, principal: str, role: str, *, topology: Topology, now: Micros) -> Begun:
+        """The same for what takes an action back. Raises NotUndoableError."""
+        with self._lock:
+            held = self._ledger.entry(action_id)
+            if held is None:
+                raise NotUndoableError(f"action {action_id} is not known")
+            action = undoing(held, self._ledger, principal=principal, role=role, now=now)
+            return self._claimed(self._decide(action, topology, now), now)
+
+    async def go(self, begun: Begun, now: Micros) -> Entry:
+        """Send what was begun, if it is to be sent."""
+        return await self._send(begun.entry, now) if begun.sends else begun.entry
 
     def reject(self, action_id: str, actor: str, reason: str, *, now: Micros) -> Entry:
         """A person says no, for good. Raises NotWaitingError."""
-        held = msgspec.structs.replace(self._waiting(action_id), approved_by=actor)
-        return self._recorded(held.then(Stage.REFUSED, now, f"rejected by {actor}: {reason}"))
+        with self._lock:
+            held = msgspec.structs.replace(self._waiting(action_id), approved_by=actor)
+            detail = f"rejected by {actor}: {reason}"
+            return self._recorded(held.then(Stage.REFUSED, now, detail, step=Step.REJECTION, by=actor))
+
+    def resolve(self, action_id: str, actor: str, outcome: Outcome, note: str, *, now: Micros) -> Entry:
+        """A person says what became of an action of which nobody knew. Raises NotParkedError."""
+        with self._lock:
+            held = self._ledger.entry(action_id)
+            if held is None or held.claimed_at is None or held.stage not in (Stage.UNKNOWN, Stage.EXPIRED):
+                raise NotParkedError(f"action {action_id} is {held.stage if held else 'not known'}, its end is not in doubt")
+            stage = Stage.SUCCEEDED if outcome is Outcome.SUCCEEDED else Stage.FAILED
+            detail = f"{outcome}, says {actor}: {note}"
+            return self._recorded(held.then(stage, now, detail, step=Step.RESOLUTION, by=actor))
 
     def _waiting(self, action_id: str) -> Entry:
         held = self._ledger.entry(action_id)
@@ -87,31 +159,32 @@ class Dispatcher:
             raise NotWaitingError(f"action {action_id} is {held.stage if held else 'not known'}, it does not wait for approval")
         return held
 
-    async def _go(self, entry: Entry, now: Micros) -> Entry:
+    def _claimed(self, entry: Entry, now: Micros) -> Begun:
         self._ledger.record(entry)
-        if entry.stage is not Stage.ALLOWED or not self._ledger.claim(entry.action.action_id, now):
-            return self._newest(entry)
-        return await self._send(entry, now)
+        sends = entry.stage is Stage.ALLOWED and self._ledger.claim(entry.action.action_id, now)
+        return Begun(self._newest(entry), sends)
 
     def _decide(self, action: Action, topology: Topology, now: Micros, *, approved_by: str | None = None) -> Entry:
+        approved = approved_by is not None
+        step, by = (Step.APPROVAL, approved_by or "") if approved else (Step.DECISION, "")
         entry = Entry(action=action, stage=Stage.REQUESTED, at=now, approved_by=approved_by)
         if now >= action.expiry:
-            return entry.then(Stage.EXPIRED, now, "asked for too late" if approved_by is None else "approved too late")
-        decision = self._obstacle(action, now) or decided(self._engine, action, topology=topology, now=now)
-        detail = decision.reason if approved_by is None else f"{decision.reason}; approved by {approved_by}"
+            return entry.then(Stage.EXPIRED, now, "approved too late" if approved else "asked for too late", step=step, by=by)
+        decision = self._obstacle(action, now) or decided(self._engine, action, topology=topology, now=now, approved=approved)
+        detail = f"{decision.reason}; approved by {approved_by}" if approved else decision.reason
         stage = Stage.REFUSED
         if decision.allowed:
-            stage = Stage.WAITING if decision.approval and approved_by is None else Stage.ALLOWED
-        return msgspec.structs.replace(entry.then(stage, now, detail), decision=decision)
+            stage = Stage.WAITING if decision.approval and not approved else Stage.ALLOWED
+        return msgspec.structs.replace(entry.then(stage, now, detail, step=step, by=by), decision=decision)
 
     def _obstacle(self, action: Action, now: Micros) -> Decision | None:
         """A refusal for reasons that are not the policy's."""
-        reason = ""
         if action.via not in self._outlets:
-            reason = f"there is no way {action.via}"
-        elif self._is_cooling(action, now):
+            return refusal(action, f"there is no way {action.via}", now)
+        if self._is_cooling(action, now):
             reason = f"{action.verb} was sent to {action.target} less than {action.cooldown_seconds:g} s ago"
-        return Decision(action.action_id, allowed=False, rule="", reason=reason, at=now) if reason else None
+            return refusal(action, reason, now)
+        return None
 
     def _is_cooling(self, action: Action, now: Micros) -> bool:
         last = self._ledger.last_claimed(action.verb, action.device_id)
@@ -132,10 +205,11 @@ class Dispatcher:
         return self._after_sending(entry, OUTCOMES[answered.status], now, answered.detail)
 
     def _after_sending(self, entry: Entry, stage: Stage, now: Micros, detail: str) -> Entry:
-        held = self._newest(entry)
-        if held.stage is not Stage.CLAIMED:
-            return held  # the device has answered before the outlet returned
-        return self._recorded(held.then(stage, now, detail))
+        with self._lock:
+            held = self._newest(entry)
+            if held.stage is not Stage.CLAIMED:
+                return held  # the device has answered before the outlet returned
+            return self._recorded(held.then(stage, now, detail, step=Step.SENDING))
 
     # --- What became of it ------------------------------------------------------------------------------------------------
 
@@ -144,17 +218,19 @@ class Dispatcher:
         body = event.body
         if not isinstance(body, ActionResult):
             return None
-        held = self._ledger.entry(body.action_id)
-        if held is None or held.claimed_at is None or held.stage not in AWAITING or held.action.device_id != body.device_id:
-            return None
-        detail = body.detail or ("refused by the device" if body.status is ActionStatus.REFUSED else "")
-        return self._recorded(held.then(OUTCOMES[body.status], event.stamp.at, detail))
+        with self._lock:
+            held = self._ledger.entry(body.action_id)
+            if held is None or held.claimed_at is None or held.stage not in AWAITING or held.action.device_id != body.device_id:
+                return None
+            detail = body.detail or ("refused by the device" if body.status is ActionStatus.REFUSED else "")
+            return self._recorded(held.then(OUTCOMES[body.status], event.stamp.at, detail, step=Step.RESULT))
 
     def expire(self, now: Micros) -> list[Entry]:
         """Close what was sent and not answered, or waited and was not approved, in time."""
         reasons = {Stage.SENT: "no answer in time", Stage.WAITING: "not approved in time"}
-        due = [entry for stage in reasons for entry in self._ledger.at_stage(stage) if now >= entry.action.expiry]
-        return [self._recorded(entry.then(Stage.EXPIRED, now, reasons[entry.stage])) for entry in due]
+        with self._lock:
+            due = [entry for stage in reasons for entry in self._ledger.at_stage(stage) if now >= entry.action.expiry]
+            return [self._recorded(entry.then(Stage.EXPIRED, now, reasons[entry.stage], step=Step.EXPIRY)) for entry in due]
 
     def recover(self, now: Micros) -> list[Entry]:
         """After a start, before the first dispatch: park what the last run had claimed and not recorded as sent.
@@ -162,7 +238,8 @@ class Dispatcher:
         What somebody had approved and nobody had claimed waits again: the plant may be another by now.
         """
         claimed = self._ledger.at_stage(Stage.CLAIMED)
-        parked = [self._recorded(entry.then(Stage.UNKNOWN, now, "stopped while it was being sent")) for entry in claimed]
+        stopped = "stopped while it was being sent"
+        parked = [self._recorded(entry.then(Stage.UNKNOWN, now, stopped, step=Step.PARKING)) for entry in claimed]
         approved = [entry for entry in self._ledger.at_stage(Stage.ALLOWED) if entry.approved_by is not None]
         return parked + [self._recorded(_waiting_again(entry, now)) for entry in approved]
 
@@ -176,7 +253,21 @@ class Dispatcher:
 
 def _waiting_again(entry: Entry, now: Micros) -> Entry:
     detail = "stopped before it was sent; approve again"
-    return msgspec.structs.replace(entry.then(Stage.WAITING, now, detail), approved_by=None)
+    return msgspec.structs.replace(entry.then(Stage.WAITING, now, detail, step=Step.REOPENING), approved_by=None)
+
+
+def _needs_second(entry: Entry) -> bool:
+    return entry.decision is not None and entry.decision.second
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two names are one person's, however they are written.
+
+    >>> is_same("Ann ", "ann"), is_same("ann", "bob")
+    (True, False)
+    """
+    first, second = (normalize("NFKC", name).casefold().strip() for name in (one, other))
+    return first == second
 
 
 def _is_open(held: Entry, action: Action) -> bool:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from agents.policy import Decision
+from agents.policy import Decision, Rates
 from schemas.action import Action
 from schemas.device import DeviceId
 from schemas.event import Micros
@@ -18,7 +18,8 @@ class Stage(StrEnum):
 
     requested -> refused | waiting | allowed | expired; waiting (for a person's approval) -> refused | allowed | expired;
     allowed -> claimed -> sent -> succeeded | failed | expired. `UNKNOWN` is a claimed
-    action of which nobody can say whether it was sent; it stays so until the device tells. Never is an action sent twice.
+    action of which nobody can say whether it was sent; it stays so until the device or a person tells. Never is an action sent
+    twice.
     """
 
     REQUESTED = "requested"
@@ -33,10 +34,30 @@ class Stage(StrEnum):
     UNKNOWN = "unknown"
 
 
+FINAL = frozenset({Stage.REFUSED, Stage.SUCCEEDED, Stage.FAILED, Stage.EXPIRED, Stage.UNKNOWN})
+"""Stages that do not end by themselves."""
+
+
+class Step(StrEnum):
+    """What brought an action to its stage, as the audit says it."""
+
+    DECISION = "decision"
+    APPROVAL = "approval"
+    REJECTION = "rejection"
+    CLAIM = "claim"
+    SENDING = "sending"
+    RESULT = "result"
+    EXPIRY = "expiry"
+    PARKING = "parking"
+    REOPENING = "reopening"
+    RESOLUTION = "resolution"
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One action at one time. `claimed_at` is when it was about to be sent; None if it never was.
 
-    `approved_by`: who has approved or rejected it, where that was asked.
+    `approved_by`: who has approved or rejected it, where that was asked. `step` brought it here, and `by` is whose doing that
+    was, if a person's.
     """
 
     action: Action
@@ -46,13 +67,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: Micros | None = None
     detail: str = ""
     approved_by: str | None = None
+    step: Step = Step.DECISION
+    by: str = ""
 
-    def then(self, stage: Stage, at: Micros, detail: str = "") -> Entry:
-        return msgspec.structs.replace(self, stage=stage, at=at, detail=detail)
+    def then(self, stage: Stage, at: Micros, detail: str = "", *, step: Step = Step.DECISION, by: str = "") -> Entry:
+        return msgspec.structs.replace(self, stage=stage, at=at, detail=detail, step=step, by=by)
 
 
 class Ledger(Protocol):
-    """Where actions are on record. What a method wrote is on disk when it returns."""
+    """Where actions are on record. What a method wrote is on disk when it returns. Any thread may use it."""
 
     def claim(self, action_id: str, at: Micros) -> bool:
         """True for one caller ever: the action was allowed, and is now claimed."""
@@ -71,5 +94,5 @@ class Ledger(Protocol):
     def last_claimed(self, verb: str, device_id: DeviceId | None) -> Micros | None:
         """When an action of this verb was last about to be sent to this device."""
 
-    def allowed_since(self, rule: str, since: Micros, *, besides: str) -> int:
-        """How many actions but this one the rule has allowed after a time."""
+    def rates(self, action: Action, since: Micros) -> Rates:
+        """How many actions but this one were allowed after a time."""

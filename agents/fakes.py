@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from agents.dispatcher import Answered
-from agents.entry import Entry, Stage
-from agents.policy import Decision
+from agents.entry import Entry, Stage, Step
+from agents.policy import Decision, Rates
 from graph.topology import Topology
 from schemas.action import Action
 from schemas.device import DeviceId
@@ -31,15 +31,26 @@ class FakeOutlet:
 class FakeEngine:
     """Says the same to every action; with an `error`, raises it instead."""
 
-    def __init__(self, *, allowed: bool, approval: bool = False, error: Exception | None = None) -> None:
+    def __init__(self, *, allowed: bool, approval: bool = False, second: bool = False, error: Exception | None = None) -> None:
         self.allowed = allowed
+        self.second = second
         self.approval = approval
         self.error = error
 
-    def decide(self, action: Action, topology: Topology, now: Micros) -> Decision:  # noqa: ARG002 - the same to all
+    def decide(self, action: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision:
+        del topology, approved
         if self.error is not None:
             raise self.error
-        return Decision(action.action_id, allowed=self.allowed, rule="fake", reason="always", at=now, approval=self.approval)
+        return Decision(
+            action.action_id,
+            allowed=self.allowed,
+            rule="fake",
+            reason="always",
+            at=now,
+            approval=self.approval or self.second,
+            second=self.second,
+            policies=("fake",),
+        )
 
 
 class MemoryLedger:
@@ -53,7 +64,8 @@ class MemoryLedger:
         held = self.entry(action_id)
         if held is None or held.stage is not Stage.ALLOWED:
             return False
-        self.record(msgspec.structs.replace(held, stage=Stage.CLAIMED, at=at, claimed_at=at))
+        claimed = held.then(Stage.CLAIMED, at, held.detail, step=Step.CLAIM)
+        self.record(msgspec.structs.replace(claimed, claimed_at=at))
         return True
 
     def record(self, entry: Entry) -> None:
@@ -75,7 +87,12 @@ class MemoryLedger:
         same = [held for held in self._newest.values() if (held.action.verb, held.action.device_id) == (verb, device_id)]
         return max((held.claimed_at for held in same if held.claimed_at is not None), default=None)
 
-    def allowed_since(self, rule: str, since: Micros, *, besides: str) -> int:
-        decisions = [line.decision for line in self._lines if line.stage is Stage.ALLOWED and line.decision is not None]
-        ids = {decision.action_id for decision in decisions if decision.rule == rule and decision.at > since}
-        return len(ids - {besides})
+    def rates(self, action: Action, since: Micros) -> Rates:
+        lines = [line for line in self._lines if line.stage is Stage.ALLOWED and line.decision is not None]
+        recent = {line.action.action_id: line.action for line in lines if line.decision and line.decision.at > since}
+        others = [other for other in recent.values() if other.action_id != action.action_id]
+        return Rates(
+            sum(other.verb == action.verb for other in others),
+            sum(other.device_id == action.device_id for other in others),
+            sum(other.cause.principal == action.cause.principal for other in others),
+        )

@@ -1,17 +1,25 @@
-"""The ledger of actions in SQLite: what was decided, claimed, sent and answered, on disk before the caller goes on."""
+"""The ledger of actions in SQLite: what was decided, claimed, sent and answered, on disk before the caller goes on.
+
+Each record is in one transaction with its line of the audit (`agents.audit`).
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agents.entry import Entry, Stage
+from agents import audit
+from agents.audit import NOTHING, BrokenError, Head, Line, Row
+from agents.entry import Entry, Stage, Step
+from agents.policy import Rates
+from schemas.action import Action
 from schemas.device import DeviceId
 from schemas.event import Micros
 
@@ -26,14 +34,27 @@ CREATE TABLE IF NOT EXISTS history (
     place INTEGER PRIMARY KEY, action_id TEXT NOT NULL, rule TEXT, allowed_at INTEGER, entry BLOB NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS history_by_action ON history (action_id);
-CREATE INDEX IF NOT EXISTS history_by_rule ON history (rule, allowed_at) WHERE rule IS NOT NULL;
+CREATE TABLE IF NOT EXISTS allowed (
+    action_id TEXT PRIMARY KEY, verb TEXT NOT NULL, device_id TEXT NOT NULL, principal TEXT NOT NULL, at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS allowed_by_verb ON allowed (verb, at);
+CREATE INDEX IF NOT EXISTS allowed_by_device ON allowed (device_id, at);
+CREATE INDEX IF NOT EXISTS allowed_by_principal ON allowed (principal, at);
+CREATE TABLE IF NOT EXISTS audit (number INTEGER PRIMARY KEY, line BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
 """
+CHAINED = 1
+"""`user_version` of a file whose records have an audit."""
+MOST_COUNTED = 1_000
+"""Actions of a rate; more are as many."""
+_COUNT = "(SELECT count(*) FROM (SELECT 1 FROM allowed WHERE {} = ? AND at > ? AND action_id <> ? LIMIT ?))"
+_RATES = "SELECT " + ", ".join(_COUNT.format(column) for column in ("verb", "device_id", "principal"))
 
 
 class SqliteLedger:
     """A `Ledger` in one file; any thread may use it, one at a time. Each call is one transaction."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -41,6 +62,28 @@ class SqliteLedger:
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(SCHEMA)
         self._decode = msgspec.msgpack.Decoder(Entry).decode
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin the chain, once; of records of before, with a line that says what they were."""
+        with self._transaction() as connection:
+            if connection.execute("PRAGMA user_version").fetchone()[0] >= CHAINED:
+                return
+            records = connection.execute("SELECT place, entry FROM history ORDER BY place").fetchall()
+            if records:
+                _append(connection, audit.beginning(records, recorded_at=self._now), NOTHING)
+            for _, raw in records:
+                _count(connection, self._decode(raw))
+            connection.execute(f"PRAGMA user_version = {CHAINED}")
+
+    @property
+    def _now(self) -> Micros:
+        return Micros(round(self._clock() * 1e6))
+
+    def head(self) -> Head:
+        """The end of the audit."""
+        with self._lock:
+            return _head(self._connection)
 
     def close(self) -> None:
         with self._lock:
@@ -68,12 +111,13 @@ class SqliteLedger:
             if row is None:
                 return False
             entry = self._decode(row[0])
-            _write(connection, msgspec.structs.replace(entry, stage=Stage.CLAIMED, at=at, claimed_at=at), decides=False)
+            claimed = entry.then(Stage.CLAIMED, at, entry.detail, step=Step.CLAIM)
+            _write(connection, msgspec.structs.replace(claimed, claimed_at=at), self._now)
             return True
 
     def record(self, entry: Entry) -> None:
         with self._transaction() as connection:
-            _write(connection, entry, decides=entry.stage is Stage.ALLOWED)
+            _write(connection, entry, self._now)
 
     def entry(self, action_id: str) -> Entry | None:
         rows = self._rows("SELECT entry FROM actions WHERE action_id = ?", action_id)
@@ -96,14 +140,17 @@ class SqliteLedger:
         found: Micros | None = self._rows(query, verb, device_id or "")[0][0]
         return found
 
-    def allowed_since(self, rule: str, since: Micros, *, besides: str) -> int:
-        query = "SELECT count(DISTINCT action_id) FROM history WHERE rule = ? AND allowed_at > ? AND action_id <> ?"
-        return int(self._rows(query, rule, since, besides)[0][0])
+    def rates(self, action: Action, since: Micros) -> Rates:
+        """Each at most MOST_COUNTED."""
+        of = (action.verb, action.device_id or "", action.cause.principal)
+        values = [value for name in of for value in (name, since, action.action_id, MOST_COUNTED)]
+        return Rates(*self._rows(_RATES, *values)[0])
 
 
-def _write(connection: sqlite3.Connection, entry: Entry, *, decides: bool) -> None:
-    """Into both tables; only the line that decides counts for its rule. What was claimed never becomes unclaimed."""
+def _write(connection: sqlite3.Connection, entry: Entry, now: Micros) -> None:
+    """Into the tables, and a line of the audit. What was claimed never becomes unclaimed."""
     action, raw = entry.action, msgspec.msgpack.encode(entry)
+    decides = entry.stage is Stage.ALLOWED and entry.decision is not None
     rule, at = (entry.decision.rule, entry.decision.at) if decides and entry.decision else (None, None)
     connection.execute(
         "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (action_id)"
@@ -111,4 +158,92 @@ def _write(connection: sqlite3.Connection, entry: Entry, *, decides: bool) -> No
         " WHERE excluded.claimed_at IS NOT NULL OR actions.claimed_at IS NULL",
         (action.action_id, entry.stage, action.verb, action.device_id or "", entry.claimed_at, raw),
     )
-    connection.execute("INSERT INTO history VALUES (NULL, ?, ?, ?, ?)", (action.action_id, rule, at, raw))
+    written = connection.execute("INSERT INTO history VALUES (NULL, ?, ?, ?, ?)", (action.action_id, rule, at, raw))
+    _count(connection, entry)
+    head, place = _head(connection), written.lastrowid
+    assert place is not None
+    _append(connection, audit.line_of(entry, number=head.number + 1, place=place, raw=raw, recorded_at=now), head.digest)
+
+
+def _count(connection: sqlite3.Connection, entry: Entry) -> None:
+    if entry.stage is Stage.ALLOWED and entry.decision is not None:
+        action = entry.action
+        row = (action.action_id, action.verb, action.device_id or "", action.cause.principal, entry.decision.at)
+        connection.execute("INSERT OR REPLACE INTO allowed VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _head(connection: sqlite3.Connection) -> Head:
+    row = connection.execute("SELECT number, digest FROM audit ORDER BY number DESC LIMIT 1").fetchone()
+    return Head(0, NOTHING) if row is None else Head(*row)
+
+
+def _append(connection: sqlite3.Connection, line: Line, before: bytes) -> None:
+    connection.execute("INSERT INTO audit VALUES (?, ?, ?)", audit.row_of(line, before))
+
+
+@contextmanager
+def audit_trail(path: Path) -> Iterator[AuditTrail]:
+    """The audit in a file. Raises FileNotFoundError, ValueError for a file that has none or is no ledger."""
+    try:
+        with closing(AuditTrail(path)) as trail:
+            yield trail
+    except sqlite3.DatabaseError as error:
+        raise ValueError(f"{path} is no ledger: {error}") from error
+
+
+class AuditTrail:
+    """The audit of a ledger's file, for reading alone, beside a running service too."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises FileNotFoundError, ValueError if it has no audit."""
+        if not path.is_file():
+            raise FileNotFoundError(f"no ledger at {path}")
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.execute("PRAGMA query_only=1")
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] < CHAINED:
+            self._connection.close()
+            raise ValueError(f"{path} is of a version without an audit; it begins when the service starts on it")
+        self._decode = msgspec.msgpack.Decoder(Entry).decode
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def head(self) -> Head:
+        return _head(self._connection)
+
+    def newest(self, limit: int) -> list[Line]:
+        """The last lines, oldest first, unchecked."""
+        rows = self._connection.execute("SELECT line FROM audit ORDER BY number DESC LIMIT ?", (limit,))
+        return [msgspec.json.decode(raw, type=Line) for (raw,) in reversed(rows.fetchall())]
+
+    def verify(self, head: str | None = None) -> Head:
+        """Check the chain, and the ledger's records against it, as of one moment. Raises BrokenError."""
+        self._connection.execute("BEGIN")
+        try:
+            with closing(self._connection.execute("SELECT number, line, digest FROM audit ORDER BY number")) as rows:
+                self._hold(line for line, _ in audit.checked((Row(*row) for row in rows), head=head))
+            return self.head()
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def _hold(self, lines: Iterator[Line]) -> None:
+        newest, place, number = audit.compare(lines, record=self._record, before=self._before, decode=self._decode)
+        select = self._connection.execute
+        if (more := select("SELECT min(place) FROM history WHERE place > ?", (place,)).fetchone()[0]) is not None:
+            raise BrokenError(number + 1, f"is not there, but the record at {more} is")
+        for action_id, raw in select("SELECT action_id, entry FROM actions"):
+            held = newest.pop(action_id, None)
+            if held is None:
+                raise BrokenError(number + 1, f"there is an action {action_id} that no line is about")
+            if audit.digest_of_record(raw) != held.record:
+                raise BrokenError(held.number, f"action {action_id} is not at the stage that it was brought to")
+        if newest:
+            action_id, held = min(newest.items(), key=lambda item: item[1].number)
+            raise BrokenError(held.number, f"action {action_id} is gone")
+
+    def _record(self, place: int) -> bytes | None:
+        row = self._connection.execute("SELECT entry FROM history WHERE place = ?", (place,)).fetchone()
+        return None if row is None else row[0]
+
+    def _before(self, place: int) -> Iterator[tuple[int, bytes]]:
+        yield from self._connection.execute("SELECT place, entry FROM history WHERE place <= ? ORDER BY place", (place,))

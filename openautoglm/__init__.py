@@ -13,7 +13,7 @@ The public face: what is named here is what others may build on.
 
 from agents.alarms import Alarms
 from agents.dispatcher import Dispatcher
-from agents.policy import Policy
+from agents.policyfolder import Policy
 from agents.runbook import Runbook
 from graph.detection import Detector, Model, load, save, train
 from graph.faultpath import FaultState, FaultTracker

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import msgspec
 
 from agents.annunciator import RefusedError, Request
+from agents.dispatcher import Outcome
 from agents.kpis import kpis
 from agents.severity import ASCENDING
 from graph.store import GraphStore
@@ -29,17 +30,22 @@ from streams.findings import FindingStore, Kind
 from streams.journal import AlarmJournal, wall_clock
 from streams.outbox import DeadLetter, Outbox, Replayed
 from streams.plantview import Live, NotHereError, PlantView, summed
+from streams.roles import Role
 from streams.traces import Traces
 
 Found = TypeVar("Found", Transition, Fault, Progress)
 
 
 class Hands(Protocol):
-    """Who does what people decide about actions. Raises NotWaitingError."""
+    """Who does what people decide about actions. Raises NotWaitingError, SamePersonError, NotParkedError, NotUndoableError."""
 
     async def approve(self, action_id: str, actor: str) -> Progress: ...
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Progress: ...
+
+    async def resolve(self, action_id: str, actor: str, outcome: Outcome, note: str) -> Progress: ...
+
+    async def undo(self, action_id: str, actor: str, role: Role) -> Progress: ...
 
 
 class Picture(NamedTuple):
@@ -163,12 +169,20 @@ class ControlRoom:
         return await self._history(Kind.ACTIONS, action_id, Progress, 1000)
 
     async def approve(self, action_id: str, actor: str) -> Progress:
-        """Raises NotWaitingError, NotHereError."""
+        """Raises NotWaitingError, SamePersonError, NotHereError."""
         return await self._acting.approve(action_id, actor)
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Progress:
         """Raises NotWaitingError, NotHereError."""
         return await self._acting.reject(action_id, actor, reason)
+
+    async def resolve(self, action_id: str, actor: str, outcome: Outcome, note: str) -> Progress:
+        """Say what became of an action of which nobody knew. Raises NotParkedError, NotHereError."""
+        return await self._acting.resolve(action_id, actor, outcome, note)
+
+    async def undo(self, action_id: str, actor: str, role: Role) -> Progress:
+        """Take back what was done, if the policy allows that. Raises NotUndoableError, NotHereError."""
+        return await self._acting.undo(action_id, actor, role)
 
     @property
     def _acting(self) -> Hands:

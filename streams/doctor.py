@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from agents.ledger import SqliteLedger
-from agents.policy import Policy
+from agents.policyfolder import Policy
 from agents.runbook import Runbook
 from graph.detection import load
 from streams.settings import Settings

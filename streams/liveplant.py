@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from agents.dispatcher import NotWaitingError
+from agents.dispatcher import Outcome
 from graph.topology import Topology
 from schemas.action import Progress
 from schemas.event import Micros
 from streams.analysis import Analysis
 from streams.responder import Responder, progress_of
+from streams.roles import Role
 
 Result = TypeVar("Result")
 
@@ -36,16 +37,17 @@ class LivePlant:
 class LiveHands:
     """`streams.controlroom.Hands` of the responder in this process."""
 
-    def __init__(self, analysis: Analysis, responder: Responder) -> None:
-        self._analysis = analysis
+    def __init__(self, responder: Responder) -> None:
         self._responder = responder
 
     async def approve(self, action_id: str, actor: str) -> Progress:
-        device, analysis = self._responder.device_of(action_id), self._analysis
-        if device is None:
-            raise NotWaitingError(f"action {action_id} is not known, it does not wait for approval")
-        topology = await analysis.in_model_thread(lambda: analysis.pipeline.topology.excerpt(device))
-        return progress_of(await self._responder.approve(action_id, actor, topology))
+        return progress_of(await self._responder.approve(action_id, actor))
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Progress:
         return progress_of(await self._responder.reject(action_id, actor, reason))
+
+    async def resolve(self, action_id: str, actor: str, outcome: Outcome, note: str) -> Progress:
+        return progress_of(await self._responder.resolve(action_id, actor, outcome, note))
+
+    async def undo(self, action_id: str, actor: str, role: Role) -> Progress:
+        return progress_of(await self._responder.undo(action_id, actor, role))

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Callable
 from typing import Self
 
-from agents.dispatcher import Dispatcher, Outlet
-from agents.entry import Entry
+from agents.dispatcher import Begun, Dispatcher, Outcome, Outlet
+from agents.entry import FINAL, Entry
 from agents.ledger import SqliteLedger
-from agents.policy import Policy, PolicyFile
+from agents.policy import NoPolicy
+from agents.policyfolder import Policy
 from graph.topology import Topology
-from schemas.action import MQTT, Progress
-from schemas.device import DeviceId
+from schemas.action import MQTT, Action, Progress
 from schemas.event import Micros, rfc3339
 from streams.findings import FindingStore
 from streams.folder import Folder
@@ -25,11 +25,14 @@ from streams.mqtt import Address
 from streams.outlets import MqttOutlet, WebhookOutlet
 from streams.pipeline import Pipeline, Reaction
 from streams.plantclock import PlantClock
+from streams.plantview import Live
 from streams.settings import Settings
 from streams.topics import Topics
 
 logger = logging.getLogger(__name__)
 TICK = 1.0
+LAST = 20.0
+"""Seconds that what is under way has when the service is to end: a webhook may take 15."""
 RETOLD = 1_000
 """The newest actions, whose stage may not have been told when the last run ended."""
 
@@ -46,6 +49,10 @@ class Responder:
         self._ledger = ledger
         self._mqtt = mqtt
         self.observers: list[Callable[[Entry], None]] = []
+        self.live: Live | None = None
+        """Where the graph is to be had while it does not move."""
+        self._listening: dict[str, set[asyncio.Event]] = {}
+        self._under_way: set[asyncio.Future[Entry]] = set()
 
     @classmethod
     def of(
@@ -53,7 +60,7 @@ class Responder:
     ) -> Self:
         """Raises RuleFileError or OSError."""
         ledger = SqliteLedger(folder.ledger)
-        rules = Policy.load(settings.policy, ledger) if settings.policy else Policy(PolicyFile(version=1), ledger)
+        rules = Policy.load(settings.policy, ledger) if settings.policy else NoPolicy()
         mqtt = MqttOutlet(topics, address)
         outlets: dict[str, Outlet] = {name: WebhookOutlet(url) for name, url in settings.webhooks.items()}
         dispatcher = Dispatcher(engine=rules, ledger=ledger, outlets=outlets | {MQTT: mqtt})
@@ -61,6 +68,7 @@ class Responder:
 
     async def recover(self, now: Micros) -> None:
         """Before the first reaction: park what the last run was about to send, and tell of what it did not come to tell."""
+        logger.info("audit: head %s at the start", self._ledger.head())
         await self._tell(self._dispatcher.recover(now))
         await self._store.add(progress_of(entry) for entry in self._ledger.newest(RETOLD))
 
@@ -78,27 +86,92 @@ class Responder:
 
     async def run(self) -> None:
         """Keep up the connection for commands, and close what nobody answered or approved in time, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._mqtt.run(), name="responder: MQTT")
-            while True:
-                await asyncio.sleep(TICK)
-                await self._tell(self._dispatcher.expire(self._clock.now))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._mqtt.run(), name="responder: MQTT")
+                while True:
+                    await asyncio.sleep(TICK)
+                    await self._tell(self._dispatcher.expire(self._clock.now))
+        finally:
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=LAST)
 
-    def device_of(self, action_id: str) -> DeviceId | None:
-        """The device that an action is for."""
-        entry = self._ledger.entry(action_id)
-        return None if entry is None else entry.action.device_id
+    # --- What is asked for from outside the main loop -------------------------------------------------------------------------
 
-    async def approve(self, action_id: str, actor: str, topology: Topology) -> Entry:
-        """Of the graph the action's own device is enough. Raises NotWaitingError."""
-        entry = await self._dispatcher.approve(action_id, actor, topology=topology, now=self._clock.now)
-        await self._tell([entry])
-        return entry
+    async def request(self, action: Action) -> Entry:
+        """Decide on an action and send it if it is allowed; what is on record of it then. A repeat changes nothing."""
+        return await self._done(
+            action.action_id, lambda topology, now: self._dispatcher.begin(action, topology=topology, now=now)
+        )
+
+    async def approve(self, action_id: str, actor: str) -> Entry:
+        """Raises NotWaitingError, SamePersonError."""
+
+        def begin(topology: Topology, now: Micros) -> Begun:
+            return self._dispatcher.begin_approved(action_id, actor, topology=topology, now=now)
+
+        return await self._done(action_id, begin)
+
+    async def undo(self, action_id: str, principal: str, role: str) -> Entry:
+        """The entry of the action that takes this one back. Raises NotUndoableError."""
+
+        def begin(topology: Topology, now: Micros) -> Begun:
+            return self._dispatcher.begin_undoing(action_id, principal, role, topology=topology, now=now)
+
+        return await self._done(action_id, begin)
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Entry:
         """Raises NotWaitingError."""
         entry = self._dispatcher.reject(action_id, actor, reason, now=self._clock.now)
         await self._tell([entry])
+        return entry
+
+    async def resolve(self, action_id: str, actor: str, outcome: Outcome, note: str) -> Entry:
+        """Raises NotParkedError."""
+        entry = self._dispatcher.resolve(action_id, actor, outcome, note, now=self._clock.now)
+        await self._tell([entry])
+        return entry
+
+    async def outcome(self, action_id: str, patience: float) -> Entry:
+        """What became of an action, as soon as its stage is one of `agents.entry.FINAL`, or as it is after so many seconds.
+
+        Raises LookupError if there is none of this id.
+        """
+        heard = asyncio.Event()
+        listening = self._listening.setdefault(action_id, set())
+        listening.add(heard)
+        try:
+            async with asyncio.timeout(patience):
+                while self._entry(action_id).stage not in FINAL:
+                    await heard.wait()
+                    heard.clear()
+        except TimeoutError:
+            logger.debug("action %s has not ended in %g s", action_id, patience)
+        finally:
+            listening.discard(heard)
+            if not listening:
+                self._listening.pop(action_id, None)
+        return self._entry(action_id)
+
+    def _entry(self, action_id: str) -> Entry:
+        entry = self._ledger.entry(action_id)
+        if entry is None:
+            raise LookupError(f"no action {action_id}")
+        return entry
+
+    async def _done(self, action_id: str, begin: Callable[[Topology, Micros], Begun]) -> Entry:
+        """What is begun goes on to its end, though nobody waits for it any more: it may have been claimed."""
+        task = asyncio.ensure_future(self._carried(action_id, begin))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _carried(self, action_id: str, begin: Callable[[Topology, Micros], Begun]) -> Entry:
+        """Decided and claimed in the thread that owns the graph, so that it does not move meanwhile."""
+        now, known = self._clock.now, self._ledger.entry(action_id)
+        assert self.live is not None, "nobody has said where the graph is"
+        entry = await self._dispatcher.go(await self.live.read(lambda topology: begin(topology, now)), now)
+        await self._tell([] if entry == known else [entry])
         return entry
 
     async def _tell(self, entries: list[Entry]) -> None:
@@ -108,8 +181,11 @@ class Responder:
             logger.info("%s of %s: %s %s", entry.action.verb, entry.action.target, entry.stage, entry.detail)
             for observe in self.observers:
                 observe(entry)
+            for heard in self._listening.get(entry.action.action_id, ()):
+                heard.set()
 
     def close(self) -> None:
+        logger.info("audit: head %s at the end", self._ledger.head())
         self._ledger.close()
 
 

@@ -162,6 +162,7 @@ class Service:
             keep=settings.keep_records,
             crash=crash,
         )
+        responder.live = LivePlant(analysis)
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
 
@@ -210,8 +211,8 @@ class Service:
             feed=feed,
             outbox=outbox,
             traces=traces,
-            live=LivePlant(analysis),
-            hands=LiveHands(analysis, responder),
+            live=responder.live,
+            hands=LiveHands(responder),
             database=database,
         )
 

@@ -57,7 +57,9 @@ class Settings(BaseSettings):
         default=None, description="Folder of a trained model; without one the service learns as it goes."
     )
     runbook: Path | None = Field(default=None, description="YAML file: which alarms lead to which actions.")
-    policy: Path | None = Field(default=None, description="YAML file: which actions are allowed. Without it, none is.")
+    policy: Path | None = Field(
+        default=None, description="Folder of Cedar policies: which actions are allowed. Without it, none is."
+    )
 
     mqtt_host: str | None = Field(default=None, description="Address of a broker; without one an embedded broker is started.")
     mqtt_port: Port = Field(default=1883, description="The broker's port; of the embedded one too (0: a free port).")

@@ -12,7 +12,8 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from agents.annunciator import ChangedError, RefusedError, UnknownAlarmError
-from agents.dispatcher import NotWaitingError
+from agents.dispatcher import NotParkedError, NotWaitingError, SamePersonError
+from agents.undo import NotUndoableError
 from graph.store import StoreAwayError, StoreError
 from graph.topology import TooLongAgoError
 from streams.outbox import UnknownInputError
@@ -95,7 +96,10 @@ STATUS: dict[type[Exception], int] = {
     TooLongAgoError: 404,
     ChangedError: 412,
     RefusedError: 409,
+    SamePersonError: 403,
     NotWaitingError: 409,
+    NotParkedError: 409,
+    NotUndoableError: 409,
     StoreAwayError: 503,
     StoreError: 503,
 }

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from agents.dispatcher import Outcome
 from agents.entry import Stage
 from schemas.action import Progress, moment
 from schemas.device import DeviceId
@@ -32,6 +33,14 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     reason: Annotated[str, Field(min_length=1, max_length=1_000)]
+
+
+class End(BaseModel):
+    """What became of an action, and how that is known."""
+
+    model_config = ConfigDict(extra="forbid")
+    outcome: Outcome
+    note: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
 def faults(room: ControlRoom) -> APIRouter:
@@ -164,7 +173,30 @@ def actions(room: ControlRoom, repeats: Repeats) -> APIRouter:
 
         return await repeats.once(request, who, work)
 
+    ends(router, room, repeats)
     return router
+
+
+def ends(router: APIRouter, room: ControlRoom, repeats: Repeats) -> None:
+    """What people do about actions that were sent."""
+
+    @router.post("/{action_id}/resolve", responses=replies("action", 404, 409, 413))
+    async def resolve(request: Request, who: Operator, action_id: Id, said: Annotated[End, Body()], _: KEY = None) -> Response:
+        """Say what became of an action of which nobody knows. It is never sent again."""
+
+        async def work() -> Response:
+            return answer(request, await room.resolve(action_id, who.name, said.outcome, said.note))
+
+        return await repeats.once(request, who, work)
+
+    @router.post("/{action_id}/undo", responses=replies("action", 404, 409, 413))
+    async def undo(request: Request, who: Operator, action_id: Id, _: KEY = None) -> Response:
+        """Take back what was sent, by an action of its own; the policy is asked. The answer is that action."""
+
+        async def work() -> Response:
+            return answer(request, await room.undo(action_id, who.name, who.role))
+
+        return await repeats.once(request, who, work)
 
 
 def deadletters(room: ControlRoom, repeats: Repeats) -> APIRouter:

@@ -1,4 +1,4 @@
-"""`action list|approve|reject`: what the service does, and what waits for a person's word."""
+"""`action list|approve|reject|resolve|undo`: what the service does, and what waits for a person's word."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from agents.dispatcher import Outcome
 from agents.entry import Stage
 from schemas.action import Progress
 from streams.cli.rooms import Where, opened
@@ -55,6 +56,30 @@ def reject(
     with opened(Where(url, data, site), acting=True) as room:
         found = room.reject(action_id, reason)
     _print([found], "rejected", json=json)
+
+
+@app.command()
+def resolve(
+    action_id: Id,
+    outcome: Annotated[Outcome, typer.Option(help="What became of it.")],
+    note: Annotated[str, typer.Option("--note", help="How that is known; kept with the action.")],
+    url: Url = None,
+    data: Data = None,
+    site: SiteName = None,
+    json: Json = False,
+) -> None:
+    """Say what became of an action of which nobody knows; it is never sent again."""
+    with opened(Where(url, data, site), acting=True) as room:
+        found = room.resolve(action_id, outcome, note)
+    _print([found], "resolved", json=json)
+
+
+@app.command()
+def undo(action_id: Id, url: Url = None, data: Data = None, site: SiteName = None, json: Json = False) -> None:
+    """Take back what was sent, by an action of its own, if the policy allows that."""
+    with opened(Where(url, data, site), acting=True) as room:
+        found = room.undo(action_id)
+    _print([found], "to undo it", json=json)
 
 
 def _print(found: Sequence[Progress], title: str, *, json: bool) -> None:

@@ -71,7 +71,7 @@ def serve(
     mqtt_host: Annotated[str | None, typer.Option(help="Broker to use; without it an embedded one is started.")] = None,
     mqtt_port: Annotated[int | None, typer.Option(help="The broker's port.")] = None,
     runbook: Annotated[Path | None, typer.Option(help="Runbook file.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="Policy file.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Folder of policies.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
 ) -> None:
     """Run the service until Ctrl-C. Settings also come from OPENAUTOGLM_... and openautoglm.yaml."""

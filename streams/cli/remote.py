@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from agents.dispatcher import Outcome
 from graph.questions import Changed
 from schemas.action import Progress
 from schemas.alarm import Kpis, Transition, Verb
@@ -110,6 +111,12 @@ class Remote:
 
     def reject(self, action_id: str, reason: str) -> Progress:
         return self._posted(f"/v1/actions/{_part(action_id)}/reject", Progress, reason=reason)
+
+    def resolve(self, action_id: str, outcome: Outcome, note: str) -> Progress:
+        return self._posted(f"/v1/actions/{_part(action_id)}/resolve", Progress, outcome=outcome, note=note)
+
+    def undo(self, action_id: str) -> Progress:
+        return self._posted(f"/v1/actions/{_part(action_id)}/undo", Progress)
 
     # --- The plant --------------------------------------------------------------------------------------------------------
 

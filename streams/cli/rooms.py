@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from agents.dispatcher import Outcome
 from agents.rulefile import RuleFileError
 from agents.severity import at_least
 from graph.questions import Changed
@@ -90,6 +91,10 @@ class Room(Protocol):
     def approve(self, action_id: str) -> Progress: ...
 
     def reject(self, action_id: str, reason: str) -> Progress: ...
+
+    def resolve(self, action_id: str, outcome: Outcome, note: str) -> Progress: ...
+
+    def undo(self, action_id: str) -> Progress: ...
 
     def topology(self, around: DeviceId | None, *, hops: int, at: Micros | None, limit: int) -> TopologyNow: ...
 

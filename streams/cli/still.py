@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from agents.annunciator import Annunciator, RefusedError, Request, UnknownAlarmError
+from agents.dispatcher import Outcome
 from graph.questions import Changed
 from graph.store import GraphStore
 from graph.topology import TooLongAgoError, Topology
@@ -36,6 +37,7 @@ from streams.pipeline import topology_of
 from streams.plantview import Live, NotHereError, PlantView, UnknownDeviceError
 from streams.projection import graph_store
 from streams.recordings import events as read_events
+from streams.roles import Role
 from streams.service import rules_of
 from streams.settings import Settings
 from streams.traces import Traces
@@ -186,6 +188,12 @@ class Still:
 
     def reject(self, action_id: str, reason: str) -> Progress:
         return self._asked(self._findings.reject(action_id, _user(), reason))
+
+    def resolve(self, action_id: str, outcome: Outcome, note: str) -> Progress:
+        return self._asked(self._findings.resolve(action_id, _user(), outcome, note))
+
+    def undo(self, action_id: str) -> Progress:
+        return self._asked(self._findings.undo(action_id, _user(), Role.OPERATOR))
 
     def topology(self, around: DeviceId | None, *, hops: int, at: Micros | None, limit: int) -> TopologyNow:
         return self._asked(self._plant.topology(around=around, hops=hops, at=at, limit=limit))

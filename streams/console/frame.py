@@ -11,9 +11,10 @@ import msgspec
 from nicegui import events, ui
 from nicegui.element import Element
 
-from agents.dispatcher import NotWaitingError
+from agents.dispatcher import NotParkedError, NotWaitingError
 from agents.entry import Stage
 from agents.roster import UnknownAlarmError
+from agents.undo import NotUndoableError
 from agents.verbs import RefusedError
 from graph.store import StoreError
 from schemas.event import rfc3339
@@ -35,6 +36,8 @@ WORDS = (
     UnknownDeviceError,
     NotHereError,
     NotWaitingError,
+    NotParkedError,
+    NotUndoableError,
     StoreError,
     NotAllowed := PermissionError,
 )

@@ -203,7 +203,7 @@ def _settings(folder: Path) -> Settings:
         api_port=PORT if _is_free(PORT) else 0,
         idle_source=3 * STEP,
         runbook=rules / "runbook.yaml",
-        policy=rules / "policy.yaml",
+        policy=rules / "policy",
     )
 
 

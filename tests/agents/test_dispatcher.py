@@ -14,7 +14,7 @@ from agents.dispatcher import Dispatcher, NotSentError, NotWaitingError, Outlet
 from agents.entry import Entry, Ledger, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
 from agents.ledger import SqliteLedger
-from agents.policy import Allow, Policy, PolicyFile
+from agents.policy import Rates
 from schemas.action import Action
 from schemas.event import ActionResult, ActionStatus, Event, Log, Severity, rfc3339
 from tests.agents.plant import PIPE, PUMP, action, event, plant, second
@@ -279,13 +279,17 @@ async def test_the_file_outlives_the_process(tmp_path: Path) -> None:
     connection.close()
 
 
-async def test_the_hourly_limit_counts_what_is_on_record(ledger: Ledger) -> None:
-    rules = PolicyFile(version=1, allow=(Allow(name="a", verbs=("*",), max_per_hour=2),))
-    acting = Dispatcher(engine=Policy(rules, ledger), ledger=ledger, outlets={"mqtt": FakeOutlet()})
+async def test_rates_count_what_was_allowed_and_is_on_record(ledger: Ledger) -> None:
     late = rfc3339(second(9000))
-    times = [0, 1, 2, 3601, 3602]
-    stages = [(await done(acting, action(action_id=f"a{at}", expires_at=late), at)).stage for at in times]
-    assert stages == [Stage.SENT, Stage.SENT, Stage.REFUSED, Stage.SENT, Stage.SENT]
+    acting = dispatcher(ledger)
+    for at in (0, 1, 2):
+        await done(acting, action(action_id=f"a{at}", expires_at=late), at)
+    await done(acting, action(PUMP, "isolate", action_id="other"), 3)
+    await done(dispatcher(ledger, allowed=False), action(action_id="refused", expires_at=late), 3)
+    assert ledger.rates(action(), second(-1)) == Rates(4, 3, 4)
+    assert ledger.rates(action(action_id="a1"), second(-1)) == Rates(3, 2, 3)
+    assert ledger.rates(action(), second(1)) == Rates(2, 1, 2)
+    assert ledger.rates(action(PIPE, "stop"), second(-1)) == Rates(0, 3, 4)
 
 
 # --- Approval -----------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What docs/alarms-and-actions.md shows is valid, and does what it says."""
+"""What docs/alarms-and-actions.md and docs/policy.md show is valid, and does what it says."""
 
 from __future__ import annotations
 
@@ -8,40 +8,80 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents import policylint, policytests
 from agents.alarmrules import About, AlarmRule, AlarmRules, AlarmRulesFile, SuppressWhen
 from agents.alarms import AlarmSettings
+from agents.cedar import Source
 from agents.entry import Stage
 from agents.fakes import MemoryLedger
-from agents.policy import Allow, Deny, Policy, PolicyFile, Scope
+from agents.plantfile import Blast, HazardClass, PlantFile, Protected
+from agents.policyfolder import VERBS, Policy
+from agents.policytests import Case, DeviceFacts, RatesFacts
 from agents.rulefile import parse
 from agents.runbook import Runbook, RunbookFile, Then, When
+from schemas.action import Cause
 from schemas.alarm import AlarmState, Limits
 from schemas.device import DeviceId
 from schemas.event import Connected
-from tests.agents.plant import PIPE, PUMP, TANK, VALVE, alert, event, fault, plant, second
+from tests.agents.plant import PIPE, PUMP, TANK, VALVE, action, alert, event, fault, plant, second
 
-TEXT = (Path(__file__).parents[2] / "docs" / "alarms-and-actions.md").read_text(encoding="utf-8")
-SHOWN = {kind: block.encode() for kind, block in re.findall(r"```yaml (\w+)\n(.*?)```", TEXT, re.DOTALL)}
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT, POLICY = (DOCS / "alarms-and-actions.md").read_text(encoding="utf-8"), (DOCS / "policy.md").read_text(encoding="utf-8")
+SHOWN = {kind: block.encode() for kind, block in re.findall(r"```yaml (\w+)\n(.*?)```", TEXT + POLICY, re.DOTALL)}
+CEDAR = re.findall(r"```cedar\n(.*?)```", POLICY, re.DOTALL)
+
+
+def shown() -> Policy:
+    """The policies of the page, all together."""
+    return Policy(parse(SHOWN["plant"], PlantFile, name="plant.yaml"), [Source("policy.md", "".join(CEDAR))], MemoryLedger())
 
 
 def test_the_examples_work_together() -> None:
-    runbook = Runbook("demo", parse(SHOWN["runbook"], RunbookFile, name="runbook").rules)
-    policy = Policy(parse(SHOWN["policy"], PolicyFile, name="policy"), MemoryLedger())
+    runbook, policy = Runbook("demo", parse(SHOWN["runbook"], RunbookFile, name="runbook").rules), shown()
     close, inspect = runbook.actions_for(alert(), fault(0, {PIPE: 0.7}), plant())
     assert (close.verb, close.device_id, close.arguments) == ("close", VALVE, {"speed": "slow"})
     assert (inspect.verb, inspect.device_id, inspect.via) == ("inspect", PIPE, "work-orders")
-    assert [policy.decide(asked, plant(), second(0)).rule for asked in (close, inspect)] == ["valves by day", "inspections"]
+    assert [policy.decide(asked, plant(), second(0)).policies for asked in (close, inspect)] == [
+        ("valves by day",),
+        ("inspections",),
+    ]
     assert not policy.decide(close, plant(), second(9 * 3600)).allowed
+    assert not policy.decide(msgspec.structs.replace(close, arguments={}), plant(), second(0)).allowed
 
 
 def test_the_main_valve_is_never_touched() -> None:
-    policy = Policy(parse(SHOWN["policy"], PolicyFile, name="policy"), MemoryLedger())
-    main = DeviceId("valve-main-1")
+    main = DeviceId("valve-main")
     topology = plant().merge([event(Connected(main, "valve"))])
     runbook = Runbook("demo", parse(SHOWN["runbook"], RunbookFile, name="runbook").rules)
     close, _ = runbook.actions_for(alert(), fault(0, {PIPE: 0.7}), topology)
-    assert policy.decide(close, topology, second(0)).allowed
-    assert not policy.decide(msgspec.structs.replace(close, device_id=main), topology, second(0)).allowed
+    assert shown().decide(close, topology, second(0)).allowed
+    refused = shown().decide(msgspec.structs.replace(close, device_id=main), topology, second(0))
+    assert refused.policies == ("never the main valve",)
+
+
+def test_set_points_have_limits_and_need_two() -> None:
+    by = Cause(instruction_id="in-1", task="t", principal="ann", role="operator")
+    answers = [
+        shown().decide(action(PUMP, "set-point", cause=by, arguments={"signal": "speed", "value": value}), plant(), second(0))
+        for value in (40, 55.5, "40")
+    ]
+    assert [(answer.allowed, answer.second) for answer in answers] == [(True, True), (False, False), (False, False)]
+
+
+def test_the_cases_shown_pass(tmp_path: Path) -> None:
+    (tmp_path / "plant.yaml").write_bytes(SHOWN["plant"])
+    (tmp_path / "all.cedar").write_text("".join(CEDAR))
+    (tmp_path / "tests.yaml").write_bytes(SHOWN["cases"])
+    outcomes = policytests.tested(tmp_path)
+    assert [outcome.passed for outcome in outcomes] == [True] * len(outcomes)
+    assert policylint.doubts(tmp_path) == []
+
+
+def test_everything_that_policies_may_speak_of_is_described() -> None:
+    schema = (DOCS.parent / "agents" / "schema.cedarschema").read_text()
+    names = set(re.findall(r"(\w+):", re.sub(r"//.*", "", schema)))
+    assert sorted(name for name in names - {"principal", "resource", "context"} if f"`{name}`" not in POLICY) == []
+    assert sorted(verb for verb in VERBS if f"`{verb}`" not in POLICY) == []
 
 
 def test_the_alarm_rules_are_about_what_they_say() -> None:
@@ -55,10 +95,16 @@ def test_every_state_of_an_alarm_is_described() -> None:
     assert [state for state in AlarmState if f"`{state}`" not in TEXT] == []
 
 
-@pytest.mark.parametrize("kind", [When, Then, Scope, Allow, Deny, AlarmRule, About, SuppressWhen, Limits])
+@pytest.mark.parametrize("kind", [When, Then, AlarmRule, About, SuppressWhen, Limits])
 def test_every_field_is_described(kind: type) -> None:
     fields: tuple[str, ...] = kind.__struct_encode_fields__  # type: ignore[attr-defined]
     assert [name for name in fields if f"`{name}`" not in TEXT] == []
+
+
+@pytest.mark.parametrize("kind", [PlantFile, HazardClass, Protected, Blast, Case, DeviceFacts, RatesFacts])
+def test_every_field_of_a_policy_folder_is_described(kind: type) -> None:
+    fields: tuple[str, ...] = kind.__struct_encode_fields__  # type: ignore[attr-defined]
+    assert [name for name in fields if f"`{name}`" not in POLICY] == []
 
 
 def test_every_stage_is_described() -> None:

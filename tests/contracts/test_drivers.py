@@ -29,7 +29,9 @@ DRIVERS = {
     "sqlite3": {"streams/database.py", "streams/broker.py", "streams/outbox.py", "streams/findings.py", "agents/ledger.py"}
     | {"graph/sqlite_store.py", "streams/access.py", "streams/api/repeats.py"}
     | {"streams/webhooks/record.py", "streams/webhooks/log.py"},
+    "cedarpy": {"agents/cedar.py"},
     "neo4j": {"graph/neo4j.py"},
+    "matplotlib": {"streams/workshop/matplotlib_chart.py"},
     "wntr": {"streams/simulator/network.py"},
 }
 

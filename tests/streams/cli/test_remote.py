@@ -23,9 +23,8 @@ from tests.streams.test_cli import Ended, Run, run
 __all__ = ["run"]
 
 POLICY = """
-version: 1
-allow:
-  - {name: with a word, verbs: [stop], approval: true}
+@id("with a word") @approval("person")
+permit (principal, action == Action::"stop", resource);
 """
 RUNBOOK = """
 version: 1
@@ -107,10 +106,13 @@ def ask(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
 async def desk(ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Desk]:
     data = tmp_path / "service"
     data.mkdir()
-    (tmp_path / "policy.yaml").write_text(POLICY)
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    (policy / "plant.yaml").write_text("version: 1\n")
+    (policy / "word.cedar").write_text(POLICY)
     (tmp_path / "runbook.yaml").write_text(RUNBOOK)
     await leave(data, ALERTS, [EARLY, LATE])
-    async with served(data, policy=tmp_path / "policy.yaml", runbook=tmp_path / "runbook.yaml") as api:
+    async with served(data, policy=policy, runbook=tmp_path / "runbook.yaml") as api:
 
         def show(role: Role) -> None:
             monkeypatch.setenv("OPENAUTOGLM_API_KEY", api.clients[role].headers["authorization"].removeprefix("Bearer "))

@@ -1,0 +1,161 @@
+"""`plant.yaml` of a policy: what the plant's engineers say of it, and what policies may build on.
+
+What a device announces (its type, its zone, its properties) is its own word, so hazards and protection go by ids, which the
+plant's engineers gave: a device is of a type if its id fits that type's patterns, whatever it says; if it says otherwise, it is
+not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Annotated, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+
+from agents.pattern import any_matches
+from schemas.device import DeviceId
+
+REMEMBERED = 200_000
+"""Devices of which it is remembered what the patterns say."""
+VERB = r"^[a-z][a-z0-9._-]{0,63}\Z"
+
+Pattern = Annotated[str, Meta(min_length=1, max_length=128)]
+Patterns = tuple[Pattern, ...]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Verb = Annotated[str, Meta(pattern=VERB)]
+Found = TypeVar("Found")
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+    """A part of a file in which every member is known."""
+
+
+class Hazard(StrEnum):
+    """How bad it can get. Policies compare numbers, from 0 on."""
+
+    HARMLESS = "harmless"
+    MINOR = "minor"
+    SERIOUS = "serious"
+    SEVERE = "severe"
+
+    @property
+    def grade(self) -> int:
+        """
+        >>> Hazard.HARMLESS.grade, Hazard.SEVERE.grade
+        (0, 3)
+        """
+        return list(Hazard).index(self)
+
+
+class HazardClass(Strict, frozen=True, rename={"hazard": "class"}):
+    """What is of a class: these verbs, of these devices or types of devices if any are named. In all of them * is any text."""
+
+    hazard: Hazard
+    verbs: Annotated[Patterns, Meta(min_length=1)]
+    types: Patterns = ()
+    devices: Patterns = ()
+
+    def holds(self, verb: str, device: DeviceId | None, kind: str) -> bool:
+        if not any_matches(self.verbs, verb):
+            return False
+        if device is None:
+            return not self.types and not self.devices
+        return (not self.types or (kind != "" and any_matches(self.types, kind))) and (
+            not self.devices or any_matches(self.devices, device)
+        )
+
+
+class Protected(Strict, frozen=True):
+    """What must not go down."""
+
+    devices: Patterns = ()
+    types: Patterns = ()
+
+
+class Blast(Strict, frozen=True):
+    """`verbs` take their device down. How far is looked for what goes down with it: `hops`, and `devices` at most."""
+
+    verbs: Patterns = ()
+    hops: Annotated[int, Meta(ge=1, le=64)] | None = None
+    devices: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+
+
+class PlantFile(Strict, frozen=True):
+    """`timezone` is an IANA name. `types` and `zones`: which ids are of each; without `zones` devices are taken at their word.
+
+    `verbs` are those that the product's own schema does not have.
+    """
+
+    version: Literal[1]
+    timezone: str = "UTC"
+    types: dict[Name, Patterns] = {}
+    zones: dict[Name, Patterns] | None = None
+    verbs: tuple[Verb, ...] = ()
+    hazards: tuple[HazardClass, ...] = ()
+    protected: Protected = Protected()
+    blast: Blast = Blast()
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (OSError, ValueError, KeyError):
+            raise ValueError(f"no time zone {self.timezone}") from None
+
+
+class Plant:
+    """What the file says of a device and a verb."""
+
+    def __init__(self, said: PlantFile) -> None:
+        self.said = said
+        self.zone = ZoneInfo(said.timezone)
+        self._types: dict[DeviceId, str] = {}
+        self._protected: dict[DeviceId, bool] = {}
+
+    def type_of(self, device: DeviceId) -> str:
+        """Empty if its id is of no type, or of several."""
+        return _kept(self._types, device, lambda: _only(self.said.types, device))
+
+    def zone_of(self, device: DeviceId, announced: str | None) -> str:
+        """Empty if it is in none, or in several."""
+        return (announced or "") if self.said.zones is None else _only(self.said.zones, device)
+
+    def hazard(self, verb: str, device: DeviceId | None) -> Hazard:
+        """The worst of the classes that it is of; what is of none is of the worst that there is."""
+        kind = "" if device is None else self.type_of(device)
+        classes = [entry.hazard for entry in self.said.hazards if entry.holds(verb, device, kind)]
+        return max(classes, key=lambda hazard: hazard.grade, default=Hazard.SEVERE)
+
+    def worst(self, verb: str) -> Hazard:
+        """The worst that a verb may be of, whatever the device."""
+        classes = [entry for entry in self.said.hazards if any_matches(entry.verbs, verb)]
+        if all(entry.types or entry.devices for entry in classes):
+            return Hazard.SEVERE
+        return max((entry.hazard for entry in classes), key=lambda hazard: hazard.grade)
+
+    def is_protected(self, device: DeviceId) -> bool:
+        return _kept(self._protected, device, lambda: self._look(device))
+
+    def _look(self, device: DeviceId) -> bool:
+        kind = self.type_of(device)
+        protected = self.said.protected
+        return any_matches(protected.devices, device) or (kind != "" and any_matches(protected.types, kind))
+
+    def takes_down(self, verb: str) -> bool:
+        return any_matches(self.said.blast.verbs, verb)
+
+
+def _only(register: Mapping[str, Patterns], device: DeviceId) -> str:
+    found = [name for name, patterns in register.items() if any_matches(patterns, device)]
+    return found[0] if len(found) == 1 else ""
+
+
+def _kept(memory: dict[DeviceId, Found], device: DeviceId, look: Callable[[], Found]) -> Found:
+    held = memory.get(device)
+    if held is None:
+        if len(memory) >= REMEMBERED:
+            memory.clear()
+        held = memory[device] = look()
+    return held
