@@ -1,0 +1,1 @@
+"""Models that turn sentences into vectors, each driver in its own file; `agents.encoder` chooses among them."""
