@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 from unicodedata import normalize
@@ -131,6 +131,15 @@ class Dispatcher:
                 raise NotUndoableError(f"action {action_id} is not known")
             action = undoing(held, self._ledger, principal=principal, role=role, now=now)
             return self._claimed(self._decide(action, topology, now), now)
+
+    def preview(self, action: Action, *, topology: Topology, now: Micros) -> Decision:
+        """What would be decided now; nothing is recorded."""
+        return self._obstacle(action, now) or decided(self._engine, action, topology=topology, now=now)
+
+    @property
+    def ways(self) -> Collection[str]:
+        """By which actions can go."""
+        return self._outlets.keys()
 
     async def go(self, begun: Begun, now: Micros) -> Entry:
         """Send what was begun, if it is to be sent."""

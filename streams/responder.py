@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from agents.dispatcher import Begun, Dispatcher, Outcome, Outlet
 from agents.entry import FINAL, Entry
 from agents.ledger import SqliteLedger
-from agents.policy import NoPolicy
+from agents.policy import Decision, NoPolicy
 from agents.policyfolder import Policy
 from graph.topology import Topology
 from schemas.action import MQTT, Action, Progress
@@ -30,6 +31,7 @@ from streams.settings import Settings
 from streams.topics import Topics
 
 logger = logging.getLogger(__name__)
+UTC = ZoneInfo("UTC")
 TICK = 1.0
 LAST = 20.0
 """Seconds that what is under way has when the service is to end: a webhook may take 15."""
@@ -41,8 +43,16 @@ class Responder:
     """One site's acting side. Each stage that an action reaches is on record for subscribers; `observers` are told of it."""
 
     def __init__(
-        self, dispatcher: Dispatcher, ledger: SqliteLedger, mqtt: MqttOutlet, *, store: FindingStore, clock: PlantClock
+        self,
+        dispatcher: Dispatcher,
+        ledger: SqliteLedger,
+        mqtt: MqttOutlet,
+        *,
+        store: FindingStore,
+        clock: PlantClock,
+        zone: ZoneInfo = UTC,
     ) -> None:
+        self.zone = zone
         self._store = store
         self._clock = clock
         self._dispatcher = dispatcher
@@ -56,15 +66,24 @@ class Responder:
 
     @classmethod
     def of(
-        cls, settings: Settings, folder: Folder, topics: Topics, address: Address, *, store: FindingStore, clock: PlantClock
+        cls,
+        settings: Settings,
+        folder: Folder,
+        topics: Topics,
+        address: Address,
+        *,
+        store: FindingStore,
+        clock: PlantClock,
+        errands: Mapping[str, Outlet] | None = None,
     ) -> Self:
-        """Raises RuleFileError or OSError."""
+        """`errands`: ways by which actions stay in the house. Raises RuleFileError or OSError."""
         ledger = SqliteLedger(folder.ledger)
         rules = Policy.load(settings.policy, ledger) if settings.policy else NoPolicy()
         mqtt = MqttOutlet(topics, address)
         outlets: dict[str, Outlet] = {name: WebhookOutlet(url) for name, url in settings.webhooks.items()}
-        dispatcher = Dispatcher(engine=rules, ledger=ledger, outlets=outlets | {MQTT: mqtt})
-        return cls(dispatcher, ledger, mqtt, store=store, clock=clock)
+        dispatcher = Dispatcher(engine=rules, ledger=ledger, outlets=outlets | dict(errands or {}) | {MQTT: mqtt})
+        zone = rules.plant.zone if isinstance(rules, Policy) else UTC
+        return cls(dispatcher, ledger, mqtt, store=store, clock=clock, zone=zone)
 
     async def recover(self, now: Micros) -> None:
         """Before the first reaction: park what the last run was about to send, and tell of what it did not come to tell."""
@@ -103,6 +122,19 @@ class Responder:
         return await self._done(
             action.action_id, lambda topology, now: self._dispatcher.begin(action, topology=topology, now=now)
         )
+
+    async def preview(self, action: Action) -> Decision:
+        """What would be decided on an action now; nothing comes of it."""
+        now = self._clock.now
+        return await self._graph.read(lambda topology: self._dispatcher.preview(action, topology=topology, now=now))
+
+    def has_way(self, via: str) -> bool:
+        """Whether actions can go by it."""
+        return via in self._dispatcher.ways
+
+    def entry(self, action_id: str) -> Entry | None:
+        """What is on record of an action."""
+        return self._ledger.entry(action_id)
 
     async def approve(self, action_id: str, actor: str) -> Entry:
         """Raises NotWaitingError, SamePersonError."""
@@ -169,10 +201,14 @@ class Responder:
     async def _carried(self, action_id: str, begin: Callable[[Topology, Micros], Begun]) -> Entry:
         """Decided and claimed in the thread that owns the graph, so that it does not move meanwhile."""
         now, known = self._clock.now, self._ledger.entry(action_id)
-        assert self.live is not None, "nobody has said where the graph is"
-        entry = await self._dispatcher.go(await self.live.read(lambda topology: begin(topology, now)), now)
+        entry = await self._dispatcher.go(await self._graph.read(lambda topology: begin(topology, now)), now)
         await self._tell([] if entry == known else [entry])
         return entry
+
+    @property
+    def _graph(self) -> Live:
+        assert self.live is not None, "nobody has said where the graph is"
+        return self.live
 
     async def _tell(self, entries: list[Entry]) -> None:
         if entries:
