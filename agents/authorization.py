@@ -199,7 +199,7 @@ def _leaves(value: object, name: str, depth: int) -> Iterator[tuple[str, Any]]:
     if not members:
         yield name, "{}" if isinstance(value, Mapping) else "[]"
     for key, member in members:
-        yield from _leaves(member, f"{name}.{key}" if name else key, depth + 1)
+        yield from _leaves(member, f"{name}.{key}" if depth else key, depth + 1)
 
 
 def _decimal(value: float) -> str:

@@ -10,7 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agents.dispatcher import Dispatcher, NotSentError, NotWaitingError, Outlet
+from agents.dispatcher import (
+    Dispatcher,
+    NotSentError,
+    NotWaitingError,
+    Outlet,
+)
 from agents.entry import Entry, Ledger, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
 from agents.ledger import SqliteLedger

@@ -41,7 +41,7 @@ OPERATOR = {
     ("post", path)
     for path in (
         *(f"/v1/alarms/{{alarm_id}}/{verb}" for verb in ("acknowledge", "reset", "shelve", "unshelve")),
-        *(f"/v1/actions/{{action_id}}/{verb}" for verb in ("approve", "reject")),
+        *(f"/v1/actions/{{action_id}}/{verb}" for verb in ("approve", "reject", "resolve", "undo")),
     )
 }
 ENGINEER = {
@@ -78,7 +78,8 @@ async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]
 async def status(client: httpx.AsyncClient, method: str, path: str) -> int:
     """Of a request to something that is not there; of a stream its head alone."""
     url = path.replace("{number}", "999").replace("{", "no-").replace("}", "")
-    async with client.stream(method, url, json={"reason": "x"} if method in {"post", "patch"} else None) as response:
+    body = {"outcome": "failed", "note": "x"} if path.endswith("/resolve") else {"reason": "x"}
+    async with client.stream(method, url, json=body if method in {"post", "patch"} else None) as response:
         if response.status_code >= 400:
             await response.aread()
             assert response.headers["content-type"] == "application/problem+json"

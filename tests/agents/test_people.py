@@ -1,0 +1,216 @@
+"""What people do about actions: approve in pairs, tell the end of what nobody knew, and take back what was done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agents.dispatcher import (
+    Answered,
+    Dispatcher,
+    NotParkedError,
+    NotWaitingError,
+    Outcome,
+    Outlet,
+    SamePersonError,
+)
+from agents.entry import Entry, Ledger, Stage
+from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
+from agents.ledger import SqliteLedger
+from agents.undo import INVERSES, NotUndoableError
+from schemas.action import Action, Cause
+from schemas.event import ActionResult, ActionStatus, Event
+from tests.agents.plant import PIPE, PUMP, action, event, plant, second
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    if request.param == "memory":
+        yield MemoryLedger()
+        return
+    opened = SqliteLedger(tmp_path / "actions.db")
+    yield opened
+    opened.close()
+
+
+def dispatcher(ledger: Ledger, outlet: Outlet | None = None, *, allowed: bool = True) -> Dispatcher:
+    return Dispatcher(engine=FakeEngine(allowed=allowed), ledger=ledger, outlets={"mqtt": outlet or FakeOutlet()})
+
+
+def careful(ledger: Ledger, outlet: Outlet) -> Dispatcher:
+    return Dispatcher(engine=FakeEngine(allowed=True, approval=True), ledger=ledger, outlets={"mqtt": outlet})
+
+
+async def done(acting: Dispatcher, asked: Action, at: float = 0) -> Entry:
+    return await acting.dispatch(asked, topology=plant(), now=second(at))
+
+
+def answer(asked: Action, at: float = 5) -> Event:
+    assert asked.device_id is not None
+    return event(ActionResult(asked.action_id, asked.device_id, ActionStatus.SUCCEEDED), at)
+
+
+def stages(ledger: Ledger, asked: Action) -> list[Stage]:
+    return [entry.stage for entry in ledger.history(asked.action_id)]
+
+
+# --- A second person --------------------------------------------------------------------------------------------------------
+
+
+def pairs(ledger: Ledger, outlet: Outlet | None = None) -> Dispatcher:
+    return Dispatcher(engine=FakeEngine(allowed=True, second=True), ledger=ledger, outlets={"mqtt": outlet or FakeOutlet()})
+
+
+def by(principal: str) -> Action:
+    return action(cause=Cause(instruction_id="in-1", task="t", principal=principal, role="operator"))
+
+
+@pytest.mark.parametrize("name", ["ann", "Ann", " ANN ", "\uff41nn"])
+async def test_who_asked_is_not_the_second_person_however_the_name_is_written(ledger: Ledger, name: str) -> None:
+    outlet = FakeOutlet()
+    acting = pairs(ledger, outlet)
+    asked = by("ann")
+    assert (await done(acting, asked)).stage is Stage.WAITING
+    with pytest.raises(SamePersonError, match="second person"):
+        await acting.approve(asked.action_id, name, topology=plant(), now=second(1))
+    assert (stages(ledger, asked), outlet.sent) == ([Stage.WAITING, Stage.WAITING], [])
+    assert ledger.history(asked.action_id)[-1].by == name
+    assert (await acting.approve(asked.action_id, "bob", topology=plant(), now=second(2))).stage is Stage.SENT
+
+
+async def test_who_asked_may_be_the_person_where_anybody_may(ledger: Ledger) -> None:
+    acting = careful(ledger, FakeOutlet())
+    asked = by("ann")
+    await done(acting, asked)
+    assert (await acting.approve(asked.action_id, "ann", topology=plant(), now=second(1))).stage is Stage.SENT
+
+
+async def test_a_policy_that_has_become_stricter_counts_at_the_approval(ledger: Ledger) -> None:
+    asked = by("ann")
+    await done(careful(ledger, FakeOutlet()), asked)
+    with pytest.raises(SamePersonError):
+        await pairs(ledger).approve(asked.action_id, "ann", topology=plant(), now=second(1))
+
+
+# --- Answers at once, ends that a person tells, and undoing ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "stage"), [(ActionStatus.SUCCEEDED, Stage.SUCCEEDED), (ActionStatus.REFUSED, Stage.FAILED)])
+async def test_an_outlet_that_knows_the_end_says_so(ledger: Ledger, status: ActionStatus, stage: Stage) -> None:
+    told = msgspec.structs.replace(action(verb="notify"), device_id=None)
+    entry = await done(dispatcher(ledger, FakeOutlet(answer=Answered(status, "read by two"))), told)
+    assert (entry.stage, entry.detail) == (stage, "read by two")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stage"),
+    [(Outcome.SUCCEEDED, Stage.SUCCEEDED), (Outcome.FAILED, Stage.FAILED), (Outcome.NEVER_SENT, Stage.FAILED)],
+)
+async def test_a_person_says_what_nobody_knew_and_it_is_never_sent_again(
+    ledger: Ledger, outcome: Outcome, stage: Stage
+) -> None:
+    outlet = FakeOutlet(TimeoutError())
+    acting = dispatcher(ledger, outlet)
+    assert (await done(acting, action())).stage is Stage.UNKNOWN
+    entry = acting.resolve(action().action_id, "ann", outcome, "seen on site", now=second(5))
+    assert (entry.stage, entry.by, entry.detail) == (stage, "ann", f"{outcome}, says ann: seen on site")
+    assert (await done(acting, action(), 6)).stage is stage
+    assert len(outlet.sent) == 1
+    with pytest.raises(NotParkedError, match="not in doubt"):
+        acting.resolve(action().action_id, "ann", outcome, "again", now=second(7))
+
+
+async def test_what_was_not_answered_can_be_resolved_and_what_was_never_sent_cannot(ledger: Ledger) -> None:
+    acting = dispatcher(ledger)
+    await done(acting, action())
+    acting.expire(second(1e6))
+    assert acting.resolve(action().action_id, "ann", Outcome.SUCCEEDED, "seen", now=second(1e6)).stage is Stage.SUCCEEDED
+    await done(careful(ledger, FakeOutlet()), action(PUMP))
+    acting.expire(second(1e6))
+    for name in (action(PUMP).action_id, "nothing"):
+        with pytest.raises(NotParkedError):
+            acting.resolve(name, "ann", Outcome.FAILED, "?", now=second(1e6))
+
+
+async def test_what_was_done_is_undone_once_and_by_an_action_of_its_own(ledger: Ledger) -> None:
+    outlet = FakeOutlet()
+    acting = dispatcher(ledger, outlet)
+    asked = action(arguments={"speed": "slow"})
+    await done(acting, asked)
+    acting.result(answer(asked))
+    entry = await acting.undo(asked.action_id, "ann", "operator", topology=plant(), now=second(9))
+    assert (entry.stage, entry.action.verb, entry.action.device_id, entry.action.arguments) == (
+        Stage.SENT,
+        "reconnect",
+        PIPE,
+        {},
+    )
+    assert entry.action.cause == Cause(undoes=asked.action_id, principal="ann", role="operator")
+    assert entry.action.expiry == second(69)
+    with pytest.raises(NotUndoableError, match="is undone by"):
+        await acting.undo(asked.action_id, "ann", "operator", topology=plant(), now=second(10))
+    acting.result(answer(entry.action, at=11))
+    again = await acting.undo(entry.action.action_id, "ann", "operator", topology=plant(), now=second(12))
+    assert [sent.verb for sent in outlet.sent] == ["isolate", "reconnect", "isolate"]
+    assert again.action.action_id not in (asked.action_id, entry.action.action_id)
+
+
+async def test_an_undoing_that_was_refused_may_be_asked_for_again(ledger: Ledger) -> None:
+    await done(dispatcher(ledger), action())
+    refused = [
+        await dispatcher(ledger, allowed=False).undo(action().action_id, "vic", "viewer", topology=plant(), now=second(at))
+        for at in (1, 2)
+    ]
+    assert [entry.stage for entry in refused] == [Stage.REFUSED, Stage.REFUSED]
+    entry = await dispatcher(ledger).undo(action().action_id, "ann", "operator", topology=plant(), now=second(3))
+    assert (entry.stage, len({one.action.action_id for one in (*refused, entry)})) == (Stage.SENT, 3)
+
+
+async def test_what_cannot_be_undone(ledger: Ledger) -> None:
+    outlet = FakeOutlet(TimeoutError())
+    acting = dispatcher(ledger, outlet)
+    await done(acting, action())
+    await done(dispatcher(ledger, allowed=False), action(PUMP, "stop"))
+    await done(dispatcher(ledger), action(PUMP, "inspect"))
+    said = {
+        name: await refusal_to_undo(acting, name)
+        for name in (action().action_id, action(PUMP, "stop").action_id, action(PUMP, "inspect").action_id, "nothing")
+    }
+    assert list(said.values()) == [
+        "action action-isolate-pipe-1 is unknown: only what was sent can be undone",
+        "action action-stop-pump-1 is refused: only what was sent can be undone",
+        "nothing undoes inspect",
+        "action nothing is not known",
+    ]
+
+
+async def refusal_to_undo(acting: Dispatcher, name: str) -> str:
+    with pytest.raises(NotUndoableError) as refused:
+        await acting.undo(name, "ann", "operator", topology=plant(), now=second(2))
+    return str(refused.value)
+
+
+def test_every_inverse_is_undone_by_what_it_undoes() -> None:
+    assert [verb for verb, back in INVERSES.items() if back.verb in INVERSES and INVERSES[back.verb].verb != verb] == []
+
+
+async def test_many_at_once_from_two_threads_are_each_sent_once(tmp_path: Path) -> None:
+    opened, outlet = SqliteLedger(tmp_path / "actions.db"), FakeOutlet()
+    acting = careful(opened, outlet)
+    asked = [action(action_id=f"a{number}") for number in range(40)]
+    for one in asked:
+        await done(acting, one)
+
+    async def approved(name: str, one: Action) -> None:
+        with suppress(NotWaitingError):
+            begun = await asyncio.to_thread(acting.begin_approved, one.action_id, name, topology=plant(), now=second(1))
+            await acting.go(begun, second(1))
+
+    await asyncio.gather(*(approved(name, one) for one in asked for name in ("ann", "bob", "eve")))
+    assert sorted(sent.action_id for sent in outlet.sent) == sorted(one.action_id for one in asked)
+    opened.close()
