@@ -18,7 +18,7 @@ import msgspec
 from agents import audit
 from agents.audit import NOTHING, BrokenError, Head, Line, Row
 from agents.entry import Entry, Stage, Step
-from agents.policy import Rates
+from agents.policy import COUNTLESS, Rates
 from schemas.action import Action
 from schemas.device import DeviceId
 from schemas.event import Micros
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS audit (number INTEGER PRIMARY KEY, line BLOB NOT NULL
 CHAINED = 1
 """`user_version` of a file whose records have an audit."""
 MOST_COUNTED = 1_000
-"""Actions of a rate; more are as many."""
+"""Actions of a rate, to bound what counting costs; of so many or more is said that there are COUNTLESS, beyond every limit."""
 _COUNT = "(SELECT count(*) FROM (SELECT 1 FROM allowed WHERE {} = ? AND at > ? AND action_id <> ? LIMIT ?))"
 _RATES = "SELECT " + ", ".join(_COUNT.format(column) for column in ("verb", "device_id", "principal"))
 
@@ -141,10 +141,9 @@ class SqliteLedger:
         return found
 
     def rates(self, action: Action, since: Micros) -> Rates:
-        """Each at most MOST_COUNTED."""
         of = (action.verb, action.device_id or "", action.cause.principal)
         values = [value for name in of for value in (name, since, action.action_id, MOST_COUNTED)]
-        return Rates(*self._rows(_RATES, *values)[0])
+        return Rates(*(COUNTLESS if count >= MOST_COUNTED else count for count in self._rows(_RATES, *values)[0]))
 
 
 def _write(connection: sqlite3.Connection, entry: Entry, now: Micros) -> None:

@@ -17,6 +17,8 @@ from schemas.action import Action
 from schemas.event import Micros
 
 HOUR = 3_600_000_000
+COUNTLESS = 1_000_000_000
+"""A rate that was not counted to its end."""
 PATIENCE = 1.0
 """Seconds that a decision may take; one that took longer is a refusal."""
 

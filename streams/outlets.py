@@ -52,6 +52,10 @@ class MqttOutlet:
         await self._connection.publish(self._topics.commands(action.device_id), msgspec.json.encode(action))
 
 
+class WebhookError(Exception):
+    """Nobody knows whether the webhook has taken the action over."""
+
+
 class WebhookOutlet:
     """Posts actions to one address; any 2xx is success, redirects are not followed."""
 
@@ -59,11 +63,14 @@ class WebhookOutlet:
         self._url = url
 
     async def send(self, action: Action) -> None:
-        """Raises NotSentError, httpx.HTTPError."""
+        """Raises NotSentError, WebhookError. Neither tells the address, which may hold a secret."""
         headers = {"content-type": "application/json", "idempotency-key": action.action_id}
         async with httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT, follow_redirects=False) as client:
             try:
                 response = await client.post(self._url, content=msgspec.json.encode(action), headers=headers)
             except httpx.ConnectError as error:
-                raise NotSentError(str(error)) from error
-        response.raise_for_status()
+                raise NotSentError(f"the webhook cannot be reached: {error}") from error
+            except httpx.HTTPError as error:
+                raise WebhookError(f"the webhook gave no answer: {type(error).__name__}") from error
+        if not response.is_success:
+            raise WebhookError(f"the webhook answered {response.status_code}")

@@ -18,6 +18,7 @@ from agents.dispatcher import Dispatcher, NotSentError, Outcome
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet
 from agents.ledger import SqliteLedger, audit_trail
+from agents.policy import COUNTLESS
 from schemas.event import ActionResult, ActionStatus
 from tests.agents.plant import PIPE, PUMP, VALVE, action, event, plant, second
 
@@ -283,3 +284,12 @@ def test_what_is_no_ledger_is_said_to_be_none(tmp_path: Path) -> None:
         pass
     with pytest.raises(FileNotFoundError), audit_trail(tmp_path / "nothing.db"):
         pass
+
+
+def test_a_rate_that_is_beyond_counting_is_beyond_every_limit(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        rows = [(f"more-{number}", "isolate", "pump-1", "ann", second(0)) for number in range(1_500)]
+        connection.executemany("INSERT INTO allowed VALUES (?, ?, ?, ?, ?)", rows)
+    with closing(SqliteLedger(path)) as ledger:
+        assert ledger.rates(action(PIPE, "isolate"), second(-1)).verb == COUNTLESS
+        assert ledger.rates(action(PIPE, "isolate"), second(-1)).device < 10

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from agents.authorization import Asker, UnfitError
 from agents.plantfile import PlantFile
 from agents.policy import Decision, Rates
 from agents.policyfolder import PLANT, Policy, sources_of
@@ -123,7 +125,7 @@ def topology(question: Question) -> Topology:
     return Topology().merge(event(body, name=f"e{number}") for number, body in enumerate(bodies))
 
 
-def asked(question: Question) -> Action:
+def action_of(question: Question) -> Action:
     severity, principal, role = SEVERITIES[question.severity], question.principal, question.role
     cause = Cause(instruction_id="in-1", task="t", principal=principal, role=role)
     if severity is not None:
@@ -144,8 +146,24 @@ def test_no_illegal_request_passes_and_every_legal_one_does() -> None:
     for _ in range(COUNT):
         question, graph = drawn(dice)
         told.rates_now = Rates(question.by_verb, 0, question.by_principal)
-        decision = engine.decide(asked(question), graph, second(0), approved=question.approved)
+        decision = engine.decide(action_of(question), graph, second(0), approved=question.approved)
         assert found(decision) == expected(question), (question, decision)
         counts[found(decision)] += 1
     assert sum(counts.values()) == COUNT
     assert min(counts[name] for name in ("refuse", "allow", "wait", "pair")) >= 40, counts
+
+
+def test_every_question_is_as_the_schema_says() -> None:
+    dice = random.Random(7)
+    engine = Policy(load(DEPLOYED / PLANT, PlantFile), sources_of(DEPLOYED), Told())
+    asker, judged = Asker(engine.plant), 0
+    for _ in range(1_000):
+        question, graph = drawn(dice)
+        request = action_of(question)
+        if request.verb not in engine.verbs:
+            continue
+        with suppress(UnfitError):
+            made = asker.ask(request, graph, second(0), rates=Rates(1, 2, 3), approved=question.approved)
+            assert engine.cedar.conforms(made) == []
+            judged += 1
+    assert judged > 500
