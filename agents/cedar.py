@@ -31,7 +31,7 @@ class PolicyError(ValueError):
     """Policies that cannot be used, each fault with its file and line. Nothing of them may be used."""
 
     def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(faults))
+        super().__init__("; ".join(faults))
         self.faults = tuple(faults)
 
 

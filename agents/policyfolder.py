@@ -50,6 +50,8 @@ class Policy:
     @classmethod
     def load(cls, folder: Path, history: History) -> Self:
         """Raises PolicyError, RuleFileError, OSError."""
+        if not folder.is_dir():
+            raise PolicyError([f"{folder}: is no folder; policies are one, with {PATTERN} and {PLANT}"])
         return cls(load(folder / PLANT, PlantFile), sources_of(folder), history)
 
     def decide(self, action: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision:

@@ -93,10 +93,12 @@ def _read(work: Callable[[], Result]) -> Result:
         return work()
     except OSError as error:
         fail(str(error), Exit.UNREADABLE)
-    except ValueError as error:
-        for line in str(error).splitlines():
-            complain(line)
+    except PolicyError as error:
+        for fault in error.faults:
+            complain(fault)
         raise typer.Exit(Exit.USAGE) from None
+    except ValueError as error:
+        fail(str(error), Exit.USAGE)
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:

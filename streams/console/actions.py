@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from agents.dispatcher import Outcome
+from agents.undo import INVERSES
 from schemas.event import rfc3339
 from streams.console.frame import Console, View, Visit
 from streams.roles import Role
@@ -22,9 +24,11 @@ class ActionsPage:
         self.visit = Visit(console, here="actions")
         self._console = console
         with self.visit.shell:
-            self._view = ActionsView(actions=[])
+            self._view = ActionsView(actions=[], undoable=sorted(INVERSES))
         self.visit.on(self._view, "approve", self._approve)
         self.visit.on(self._view, "reject", self._reject)
+        self.visit.on(self._view, "resolve", self._resolve)
+        self.visit.on(self._view, "undo", self._undo)
         self.visit.on(self._view, "history", self._tell)
 
     async def begin(self) -> None:
@@ -47,6 +51,17 @@ class ActionsPage:
         reason = str(asked.get("reason", ""))[:1000]
         done = await self.visit.room.reject(str(asked["id"]), self.visit.named(Role.OPERATOR), reason)
         self.visit.say(f"{done.action.verb} {done.action.target}: {done.stage}.")
+
+    async def _resolve(self, asked: dict[str, Any]) -> None:
+        outcome, note = Outcome(asked["outcome"]), str(asked.get("note", ""))[:1000]
+        done = await self.visit.room.resolve(str(asked["id"]), self.visit.named(Role.OPERATOR), outcome, note)
+        self.visit.say(f"{done.action.verb} {done.action.target}: {done.stage}.")
+
+    async def _undo(self, asked: dict[str, Any]) -> None:
+        name, who = self.visit.named(Role.OPERATOR), self.visit.who
+        assert who is not None
+        done = await self.visit.room.undo(str(asked["id"]), name, who.role)
+        self.visit.say(f"{done.action.verb} {done.action.target}: {done.stage}. {done.detail}")
 
     async def _tell(self, asked: dict[str, Any]) -> None:
         name = asked.get("id")
