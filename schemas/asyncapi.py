@@ -39,6 +39,7 @@ CHANNELS: dict[str, tuple[str, str, str, list[str]]] = {
     ),
     "floods": ("openautoglm/{site}/floods", "send", "Floods of alarms, as they open, grow and close.", ["flood"]),
     "actions": ("openautoglm/{site}/actions", "send", "How far each action has come.", ["progress"]),
+    "runs": ("openautoglm/{site}/runs", "send", "How far each instruction's run and its tasks have come.", ["run"]),
     "commands": ("openautoglm/{site}/commands/{deviceId}", "send", "Commands out.", ["command"]),
     "watermarks": (
         "openautoglm/{site}/watermarks/{gateway}",

@@ -15,6 +15,7 @@ from schemas.alarm import Alarm, AlarmId, AlarmState, Flood, Transition, Verb
 from schemas.definitions import DIALECT, HOME, Schema
 from schemas.device import DeviceId, Relation, SignalName
 from schemas.event import Severity
+from schemas.instruction import RunProgress
 
 AT = "2026-01-05T08:30:00.250Z"
 PUMP = DeviceId("pump-07")
@@ -81,6 +82,7 @@ EXAMPLES: dict[str, msgspec.Struct] = {
     ),
     "flood": Flood(flood_id="flood-1", opened_at=AT, updated_at=AT, alarms=11, peak=11),
     "progress": Progress(action=ACTION, stage="sent", at=AT, allowed=True, rule="inspections"),
+    "run": RunProgress(run_id="run-1", site="homberg", at=AT, state="succeeded", task="trace", tool="trace_fault", attempt=1),
     "command": ACTION,
 }
 _TYPES: dict[str, Any] = {
@@ -92,6 +94,7 @@ _TYPES: dict[str, Any] = {
     "transition": Transition,
     "flood": Flood,
     "progress": Progress,
+    "run": RunProgress,
     "command": Action,
 }
 

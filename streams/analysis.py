@@ -11,7 +11,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +66,7 @@ class Analysis:
         crash: CrashPoints,
     ) -> None:
         self.pipeline = pipeline
-        self._log = log
+        self.log = log
         self._journal = journal
         self._clock = clock
         self._respond = respond
@@ -79,6 +79,10 @@ class Analysis:
         self._saved_offset = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self.observers: list[Callable[[Reaction], None]] = []
+        self.takers: list[Callable[[Sequence[Event]], None]] = []
+        """Told of each batch's events, in the model thread."""
+        self.begun = 0
+        """The first record that this process takes in."""
 
     @property
     def offset(self) -> int:
@@ -101,7 +105,7 @@ class Analysis:
         if held is not None:
             with made_to_stay():
                 self.pipeline.restore(held.snapshot)
-            self._offset = self._seen = self._saved_offset = held.offset
+            self._offset = self._seen = self._saved_offset = self.begun = held.offset
             logger.info("restored at record %d", held.offset)
 
     async def run(self) -> None:
@@ -110,7 +114,7 @@ class Analysis:
         taking: asyncio.Future[None] | None = None
         try:
             while True:
-                records = await self._log.read(topic, self._offset, limit=RECORDS)
+                records = await self.log.read(topic, self._offset, limit=RECORDS)
                 if records:
                     taking = asyncio.ensure_future(self._take(records))
                     await asyncio.shield(taking)
@@ -130,7 +134,7 @@ class Analysis:
         pending = self._offset > self._saved_offset
         try:
             async with asyncio.timeout(max(self._every, 0.01) if pending else None):
-                await self._log.wait(topic, self._offset)
+                await self.log.wait(topic, self._offset)
         except TimeoutError:
             logger.debug("quiet: time for a checkpoint")
 
@@ -149,6 +153,8 @@ class Analysis:
 
     def _run(self, events: list[Event], offset: int) -> Reaction:
         reaction = self.pipeline(events)
+        for take in self.takers:
+            take(events)
         self._seen = offset
         return reaction
 
@@ -172,5 +178,5 @@ class Analysis:
             return
         await asyncio.to_thread(checkpoint.save, Checkpoint(offset, snapshot), self._path, self._crash)
         self._saved_offset = offset
-        await self._log.commit(self.pipeline.site, CONSUMER, offset)
-        await self._log.trim(self.pipeline.site, self._keep)
+        await self.log.commit(self.pipeline.site, CONSUMER, offset)
+        await self.log.trim(self.pipeline.site, self._keep)

@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -32,6 +32,9 @@ from streams.outbox import DeadLetter, Outbox, Replayed
 from streams.plantview import Live, NotHereError, PlantView, summed
 from streams.roles import Role
 from streams.traces import Traces
+
+if TYPE_CHECKING:
+    from streams.instructions import Instructions  # loads what few commands need
 
 Found = TypeVar("Found", Transition, Fault, Progress)
 
@@ -80,6 +83,8 @@ class ControlRoom:
         self._outbox = outbox
         self._hands = hands
         self._last = Picture([], [], {})
+        self.hears: Instructions | None = None
+        """Where instructions are carried out; whoever joins the parts says it."""
 
     # --- Alarms and faults ------------------------------------------------------------------------------------------------
 
@@ -189,6 +194,13 @@ class ControlRoom:
         if self._hands is None:
             raise NotHereError("this process does not act: actions are decided by the service with the live graph")
         return self._hands
+
+    @property
+    def instructions(self) -> Instructions:
+        """Raises NotHereError."""
+        if self.hears is None:
+            raise NotHereError("this process carries out no instructions: the service with the live graph does")
+        return self.hears
 
     async def deadletters(self, *, limit: int = 1000) -> list[DeadLetter]:
         """The newest inputs that were refused, newest last."""

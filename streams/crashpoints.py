@@ -24,6 +24,14 @@ class CrashPoint(StrEnum):
     PUBLISHED = "published"
     CHECKPOINT_WRITTEN = "checkpoint-written"
     CHECKPOINT_SAVED = "checkpoint-saved"
+    STEP_DUE = "step-due"
+    """Before a step of a run of an instruction is on record."""
+    STEP_KEPT = "step-kept"
+    """And when it is."""
+
+
+OF_RUNS = frozenset({CrashPoint.STEP_DUE, CrashPoint.STEP_KEPT})
+"""Points that no event meets."""
 
 
 class CrashPoints:

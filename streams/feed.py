@@ -22,6 +22,7 @@ from schemas.alarm import Flood, Transition
 from schemas.device import DeviceId
 from schemas.event import Severity
 from schemas.finding import Alert, Fault
+from schemas.instruction import RunProgress
 from streams.findings import Finding, FindingStore, Kind, Row
 
 TYPES: dict[Kind, type[Finding]] = {
@@ -30,6 +31,7 @@ TYPES: dict[Kind, type[Finding]] = {
     Kind.ALARMS: Transition,
     Kind.FLOODS: Flood,
     Kind.ACTIONS: Progress,
+    Kind.RUNS: RunProgress,
 }
 
 KEPT = 4_096

@@ -21,6 +21,7 @@ from schemas.action import Progress, moment
 from schemas.alarm import Flood, Transition
 from schemas.event import Micros
 from schemas.finding import Alert, Fault
+from schemas.instruction import RunProgress
 from streams.database import Database
 
 SCHEMA = """
@@ -44,6 +45,8 @@ class Kind(StrEnum):
     """Transitions of alarms in the hands of operators."""
     FLOODS = "floods"
     ACTIONS = "actions"
+    RUNS = "runs"
+    """How instructions are carried out."""
 
 
 FOUND = (Kind.ALERTS, Kind.FAULTS)
@@ -58,7 +61,7 @@ class Row(NamedTuple):
     body: bytes
 
 
-Finding = Alert | Fault | Transition | Flood | Progress
+Finding = Alert | Fault | Transition | Flood | Progress | RunProgress
 Decide = Callable[[Sequence[Alert]], Iterable[Transition | Flood]]
 """What follows from alerts that are new, decided while nobody else writes."""
 
@@ -201,3 +204,5 @@ def _named(found: Finding) -> tuple[Kind, str, str, Micros]:
             return Kind.FLOODS, name, f"{name} {time} {found.alarms} {found.closed_at}", moment(time)
         case Progress(action=action, stage=stage, at=time):
             return Kind.ACTIONS, action.action_id, f"{action.action_id} {stage} {time}", moment(time)
+        case RunProgress(run_id=name, state=state, at=time):
+            return Kind.RUNS, name, f"{name} {found.task or ''} {state} {found.attempt} {found.detail} {time}", moment(time)

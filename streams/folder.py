@@ -28,6 +28,9 @@ class Folder:
         self.access = path / "access.db"
         self.webhooks = path / "webhooks.db"
         self.address = path / "address"
+        self.runs = path / "runs.db"
+        self.run_files = path / "runs"
+        self.models = path / "models"
 
     def identity(self) -> str:
         """A name of this folder and its log that no other has; made when first asked for."""

@@ -53,8 +53,8 @@ class Responder:
         zone: ZoneInfo = UTC,
     ) -> None:
         self.zone = zone
-        self._store = store
-        self._clock = clock
+        self.store = store
+        self.clock = clock
         self._dispatcher = dispatcher
         self._ledger = ledger
         self._mqtt = mqtt
@@ -89,7 +89,7 @@ class Responder:
         """Before the first reaction: park what the last run was about to send, and tell of what it did not come to tell."""
         logger.info("audit: head %s at the start", self._ledger.head())
         await self._tell(self._dispatcher.recover(now))
-        await self._store.add(progress_of(entry) for entry in self._ledger.newest(RETOLD))
+        await self.store.add(progress_of(entry) for entry in self._ledger.newest(RETOLD))
 
     async def respond(self, reaction: Reaction, pipeline: Pipeline) -> None:
         """Do what a reaction asks for, as far as it is allowed, and take in what devices answered."""
@@ -110,7 +110,7 @@ class Responder:
                 tasks.create_task(self._mqtt.run(), name="responder: MQTT")
                 while True:
                     await asyncio.sleep(TICK)
-                    await self._tell(self._dispatcher.expire(self._clock.now))
+                    await self._tell(self._dispatcher.expire(self.clock.now))
         finally:
             if self._under_way:
                 await asyncio.wait(self._under_way, timeout=LAST)
@@ -125,7 +125,7 @@ class Responder:
 
     async def preview(self, action: Action) -> Decision:
         """What would be decided on an action now; nothing comes of it."""
-        now = self._clock.now
+        now = self.clock.now
         return await self._graph.read(lambda topology: self._dispatcher.preview(action, topology=topology, now=now))
 
     def has_way(self, via: str) -> bool:
@@ -154,13 +154,13 @@ class Responder:
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Entry:
         """Raises NotWaitingError."""
-        entry = self._dispatcher.reject(action_id, actor, reason, now=self._clock.now)
+        entry = self._dispatcher.reject(action_id, actor, reason, now=self.clock.now)
         await self._tell([entry])
         return entry
 
     async def resolve(self, action_id: str, actor: str, outcome: Outcome, note: str) -> Entry:
         """Raises NotParkedError."""
-        entry = self._dispatcher.resolve(action_id, actor, outcome, note, now=self._clock.now)
+        entry = self._dispatcher.resolve(action_id, actor, outcome, note, now=self.clock.now)
         await self._tell([entry])
         return entry
 
@@ -200,7 +200,7 @@ class Responder:
 
     async def _carried(self, action_id: str, begin: Callable[[Topology, Micros], Begun]) -> Entry:
         """Decided and claimed in the thread that owns the graph, so that it does not move meanwhile."""
-        now, known = self._clock.now, self._ledger.entry(action_id)
+        now, known = self.clock.now, self._ledger.entry(action_id)
         entry = await self._dispatcher.go(await self._graph.read(lambda topology: begin(topology, now)), now)
         await self._tell([] if entry == known else [entry])
         return entry
@@ -212,7 +212,7 @@ class Responder:
 
     async def _tell(self, entries: list[Entry]) -> None:
         if entries:
-            await self._store.add(map(progress_of, entries))
+            await self.store.add(map(progress_of, entries))
         for entry in entries:
             logger.info("%s of %s: %s %s", entry.action.verb, entry.action.target, entry.stage, entry.detail)
             for observe in self.observers:

@@ -25,6 +25,7 @@ from streams.feed import Feed
 from streams.findings import FindingStore
 from streams.folder import Folder
 from streams.gateway import Gateway
+from streams.instructions import Interpreter, PlainInterpreter
 from streams.journal import AlarmJournal, Records
 from streams.listening import ApiServer
 from streams.liveplant import LiveHands, LivePlant
@@ -43,6 +44,8 @@ from streams.traces import Traces
 from streams.webhooks.body import Origin
 from streams.webhooks.book import Webhooks
 from streams.windows import Lateness
+from streams.workroom import Workroom, errands
+from streams.workshop.training import Training
 
 logger = logging.getLogger(__name__)
 SECOND = 1_000_000
@@ -67,15 +70,20 @@ class Parts:
     feed: Feed
     room: ControlRoom
     webhooks: Webhooks
+    workroom: Workroom
     url: str | None = None
     """Of API and console."""
 
 
 class Service:
-    """One site. `settings` are read once; a trained model may be handed in instead of a folder."""
+    """One site. `settings` are read once; a trained model may be handed in instead of a folder, and who understands
 
-    def __init__(self, settings: Settings, *, model: Model | None = None) -> None:
+    instructions instead of the product's own interpreter.
+    """
+
+    def __init__(self, settings: Settings, *, model: Model | None = None, interpreter: Interpreter | None = None) -> None:
         self._settings = settings
+        self._interpreter = interpreter or PlainInterpreter()
         self._model = model if model is not None or settings.model is None else load(settings.model)
 
     async def run(self) -> None:
@@ -101,6 +109,7 @@ class Service:
             parts.journal.restore()
             parts.clock.noticed(parts.analysis.pipeline.now)
             await parts.responder.recover(parts.analysis.pipeline.now)
+            await parts.workroom.recover()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for name, part in (
                 ("gateway", parts.gateway),
@@ -108,6 +117,7 @@ class Service:
                 ("analysis", parts.analysis),
                 ("publisher", parts.publisher),
                 ("responder", parts.responder),
+                ("instructions", parts.workroom),
                 ("projection", parts.projection),
                 ("alarms", parts.journal),
                 ("feed", parts.feed),
@@ -136,20 +146,16 @@ class Service:
         outbox = stack.enter_context(closing(Outbox(folder.outbox)))
         log = stack.enter_context(closing(SqliteLog(folder.log)))
         store = stack.enter_context(closing(FindingStore(folder.findings)))
-        pipeline = pipeline_of(settings, settings.site, self._model, projected=True)
-        clock = PlantClock()
+        pipeline, clock = pipeline_of(settings, settings.site, self._model, projected=True), PlantClock()
 
         async def think(work: Callable[[], Records]) -> Records:
             return await analysis.in_model_thread(work)
 
-        journal = AlarmJournal(
-            Annunciator(settings.site, rules_of(settings)),
-            store,
-            clock=clock,
-            topology=lambda: pipeline.topology,
-            think=think,
-        )
-        responder = Responder.of(settings, folder, topics, address, store=store, clock=clock)
+        annunciator = Annunciator(settings.site, rules_of(settings))
+        journal = AlarmJournal(annunciator, store, clock=clock, topology=lambda: pipeline.topology, think=think)
+        training = Training(folder, settings.site)
+        stay = errands(settings, journal, training)
+        responder = Responder.of(settings, folder, topics, address, store=store, clock=clock, errands=stay)
         stack.callback(responder.close)
         analysis = Analysis(
             pipeline,
@@ -172,6 +178,11 @@ class Service:
         feed = Feed(store, zone_of=zone_of)
         webhooks = webhooks_of(settings, folder, feed)
         stack.callback(webhooks.close)
+        room = self._room(stack, folder, analysis, responder, journal=journal, store=store, feed=feed, outbox=outbox)
+        workroom = Workroom(
+            settings, folder, analysis, responder, room=room, training=training, interpreter=self._interpreter, crash=crash
+        )
+        stack.callback(workroom.close)
         return Parts(
             address=address,
             topics=topics,
@@ -187,7 +198,8 @@ class Service:
             clock=clock,
             feed=feed,
             webhooks=webhooks,
-            room=self._room(stack, folder, analysis, responder, journal=journal, store=store, feed=feed, outbox=outbox),
+            room=room,
+            workroom=workroom,
         )
 
     def _room(

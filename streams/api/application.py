@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streams.api import alarms, document, events, operation, plant, problems, webhooks, work
+from streams.api import alarms, document, events, instructions, operation, plant, problems, webhooks, work
 from streams.api.gate import FrontDoor, Gate
 from streams.api.repeats import Repeats
 from streams.front import Front
@@ -40,6 +40,7 @@ def application(front: Front, *, gate: Gate, repeats: Repeats) -> FastAPI:
         work.figures(room),
         work.actions(room, repeats),
         work.deadletters(room, repeats),
+        instructions.routes(room, repeats),
         events.routes(front.feed),
         webhooks.routes(front.webhooks, repeats),
     ):

@@ -8,11 +8,12 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from agents.run import Step
 from graph.questions import Changed
 from schemas.action import Progress
 from schemas.alarm import Flood, Kpis, Transition
 from schemas.finding import Fault
-from streams import answers
+from streams import answers, runview
 from streams.answers import Page
 from streams.api.problems import MEDIA, Problem
 from streams.outbox import DeadLetter, Replayed
@@ -49,6 +50,11 @@ REPLIES: dict[str, Any] = {
     "secret": answers.Secret,
     "deliveries": Page[Delivery],
     "delivery": Delivery,
+    "instructed": runview.Instructed,
+    "runs": Page[runview.RunBrief],
+    "run": runview.RunNow,
+    "task": runview.TaskNow,
+    "steps": Page[Step],
     "draft": Draft,
     "change": Change,
 }

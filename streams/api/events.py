@@ -57,7 +57,7 @@ def routes(feed: Feed) -> APIRouter:
         since: Annotated[int | None, Query(ge=0, le=2**62, description="Begin behind this number; without it, now.")] = None,
         last_event_id: Annotated[str | None, Header(alias="last-event-id", description="The number that was got last.")] = None,
     ) -> Response:
-        """Findings, alarms, floods and actions as they come. Kinds are `alerts faults alarms floods actions`."""
+        """Findings, alarms, floods, actions and runs as they come. Kinds are `alerts faults alarms floods actions runs`."""
         if EventStream.open_now >= MOST:
             raise ProblemError(503, "too many subscribers")
         wanted = Filter(

@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException
 
 from agents.annunciator import ChangedError, RefusedError, UnknownAlarmError
 from agents.dispatcher import NotParkedError, NotWaitingError, SamePersonError
+from agents.scheduler import BusyError, NoSuchRunError
 from agents.undo import NotUndoableError
 from graph.store import StoreAwayError, StoreError
 from graph.topology import TooLongAgoError
+from streams.instructions import ChangedPlanError, NotYoursError
 from streams.outbox import UnknownInputError
 from streams.plantview import NotHereError, UnknownDeviceError
 from streams.webhooks.endpoint import InvalidWebhookError
@@ -100,6 +102,10 @@ STATUS: dict[type[Exception], int] = {
     NotWaitingError: 409,
     NotParkedError: 409,
     NotUndoableError: 409,
+    NoSuchRunError: 404,
+    NotYoursError: 403,
+    ChangedPlanError: 409,
+    BusyError: 503,
     StoreAwayError: 503,
     StoreError: 503,
 }

@@ -13,6 +13,7 @@ from schemas.action import Progress
 from schemas.alarm import Flood, Transition
 from schemas.event import Severity
 from schemas.finding import Alert, Fault
+from schemas.instruction import RunProgress
 from streams.cli.rooms import AwayError, Where, address_of, telling
 from streams.cli.terminal import OUT, Data, Exit, Json, SiteName, Url, fail, plain, print_json, say
 from streams.feed import TYPES
@@ -130,3 +131,12 @@ def line(kind: Kind, body: bytes) -> str:
         case Progress(action=action) as progress:
             detail = f", {progress.detail}" if progress.detail else ""
             return f"{progress.at} action {progress.stage}: {action.verb} of {action.target}{detail} ({action.action_id})"
+        case RunProgress() as run:
+            return _run_line(run)
+
+
+def _run_line(run: RunProgress) -> str:
+    if run.task is None:
+        return f"{run.at} run {run.state}: {run.text} by {run.principal} ({run.run_id})"
+    detail = f", {run.detail}" if run.detail else ""
+    return f"{run.at} task {run.state}: {run.task} by {run.tool}{detail} ({run.run_id})"

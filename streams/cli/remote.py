@@ -21,6 +21,7 @@ from schemas.finding import Fault
 from streams.answers import AlarmDetail, Page, ReachNow, Route, TopologyNow
 from streams.cli.rooms import AwayError, RoomError, Wanted
 from streams.cli.terminal import Exit
+from streams.runview import Instructed, RunBrief, RunNow
 from streams.settings import Settings
 
 Found = TypeVar("Found")
@@ -117,6 +118,29 @@ class Remote:
 
     def undo(self, action_id: str) -> Progress:
         return self._posted(f"/v1/actions/{_part(action_id)}/undo", Progress)
+
+    # --- Instructions -----------------------------------------------------------------------------------------------------
+
+    def instruct(self, text: str, *, dry: bool) -> Instructed:
+        return self._posted("/v1/instructions", Instructed, text=text, dry=dry)
+
+    def start_run(self, run_id: str, digest: str) -> RunNow:
+        return self._posted(f"/v1/instructions/{_part(run_id)}/start", RunNow, digest=digest)
+
+    def cancel_run(self, run_id: str) -> RunNow:
+        return self._posted(f"/v1/instructions/{_part(run_id)}/cancel", RunNow)
+
+    def run(self, run_id: str) -> RunNow:
+        return self._got(f"/v1/instructions/{_part(run_id)}", RunNow)
+
+    def runs(self) -> list[RunBrief]:
+        return self._pages("/v1/instructions", RunBrief)
+
+    def run_file(self, run_id: str, name: str) -> bytes:
+        with self._reaching():
+            response = self._client.get(f"/v1/instructions/{_part(run_id)}/files/{_part(name)}")
+            _check(response)
+            return response.content
 
     # --- The plant --------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ TYPES = {
     Kind.FAULTS: "fault",
     Kind.FLOODS: "flood",
     Kind.ACTIONS: "action",
+    Kind.RUNS: "run",
 }
 TEST = "test"
 FIRING = "firing"

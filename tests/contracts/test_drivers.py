@@ -20,6 +20,7 @@ DRIVERS = {
         f"streams/{name}.py"
         for name in (
             *("api/alarms", "api/answering", "api/application", "api/document", "api/events", "api/gate", "api/operation"),
+            *("api/instructions",),
             *("api/parameters", "api/plant", "api/problems", "api/repeats", "api/webhooks", "api/work", "console/installation"),
         )
     },
@@ -27,7 +28,7 @@ DRIVERS = {
     "jwt": {"streams/access.py"},
     "prometheus_client": {"streams/metrics.py"},
     "sqlite3": {"streams/database.py", "streams/broker.py", "streams/outbox.py", "streams/findings.py", "agents/ledger.py"}
-    | {"graph/sqlite_store.py", "streams/access.py", "streams/api/repeats.py"}
+    | {"graph/sqlite_store.py", "streams/access.py", "streams/api/repeats.py", "agents/runstore.py"}
     | {"streams/webhooks/record.py", "streams/webhooks/log.py"},
     "cedarpy": {"agents/cedar.py"},
     "neo4j": {"graph/neo4j.py"},

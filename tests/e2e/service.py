@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.detection import Model
+from streams.instructions import Interpreter
 from streams.mqtt import Connection, connect
 from streams.service import Parts, Service
 from streams.settings import Settings
@@ -17,9 +18,12 @@ SITE = "e2e"
 
 
 @asynccontextmanager
-async def running(data: Path, *, model: Model | None = None, **settings: Any) -> AsyncIterator[tuple[Parts, Connection]]:
+async def running(
+    data: Path, *, model: Model | None = None, interpreter: Interpreter | None = None, **settings: Any
+) -> AsyncIterator[tuple[Parts, Connection]]:
     """The parts, once the gateway listens, and a gateway's connection."""
-    service = Service(Settings(data=data, site=SITE, mqtt_port=0, **{"api": False, **settings}), model=model)
+    told = Settings(data=data, site=SITE, mqtt_port=0, **{"api": False, **settings})
+    service = Service(told, model=model, interpreter=interpreter)
     async with service.started() as parts:
         await asyncio.wait_for(parts.gateway.connected.wait(), 10)
         async with connect(parts.address, "e2e-client") as client:

@@ -20,6 +20,7 @@ TOPICS = {
     "openautoglm/{site}/alarms",
     "openautoglm/{site}/floods",
     "openautoglm/{site}/actions",
+    "openautoglm/{site}/runs",
     "openautoglm/{site}/commands/{deviceId}",
     "openautoglm/{site}/watermarks/{gateway}",
 }

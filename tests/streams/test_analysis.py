@@ -21,7 +21,7 @@ async def publish(parts: Parts) -> None:
     """A plant whose pump raises an alarm, straight into the log, and later news, so that the alarm is due."""
     born = [Event(stamp(number, START), body) for number, body in enumerate(births(), 1)]
     later = [Event(stamp(200, START + 60 * SECOND), body) for body in births()][:1]
-    await parts.analysis._log.append(SITE, [pack([*born, alarm(100, START + SECOND, active=True), *later])])
+    await parts.analysis.log.append(SITE, [pack([*born, alarm(100, START + SECOND, active=True), *later])])
 
 
 def raised(parts: Parts) -> list[str]:

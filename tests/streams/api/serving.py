@@ -18,6 +18,7 @@ from schemas.device import DeviceId
 from schemas.event import Micros, rfc3339
 from streams.access import Keys
 from streams.folder import Folder
+from streams.instructions import Interpreter
 from streams.mqtt import Connection
 from streams.roles import Role
 from streams.service import Parts
@@ -99,13 +100,17 @@ def plant() -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def served(data: Path, *, model: Model | None = None, **settings: Any) -> AsyncIterator[Served]:
+async def served(
+    data: Path, *, model: Model | None = None, interpreter: Interpreter | None = None, **settings: Any
+) -> AsyncIterator[Served]:
     """With the plant in it. Keys are needed, and there is one of each role."""
     with closing(Keys(Folder(data).access)) as keys:
         texts: dict[Role | None, str | None] = {None: None, **{role: keys.add(role, role) for role in Role}}
     defaults = {"api": True, "api_port": 0, "console": False, "api_auth": "required", "allowed_lateness": 0}
     async with AsyncExitStack() as stack:
-        parts, mqtt = await stack.enter_async_context(running(data, model=model, **{**defaults, **settings}))
+        parts, mqtt = await stack.enter_async_context(
+            running(data, model=model, interpreter=interpreter, **{**defaults, **settings})
+        )
         clients = {}
         for role, text in texts.items():
             headers = {} if text is None else {"authorization": f"Bearer {text}"}
