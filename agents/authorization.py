@@ -15,9 +15,7 @@ from typing import Any, NamedTuple
 from agents.plantfile import VERB, Plant
 from agents.policy import Rates
 from agents.severity import ASCENDING
-from graph.live import LiveGraph
-from graph.questions import impact
-from graph.store import NOW
+from graph.live import downstream
 from graph.topology import DeviceState, Topology
 from schemas.action import RUNBOOK, Action, Cause
 from schemas.device import DEVICE_ID_PATTERN, DeviceId
@@ -131,10 +129,10 @@ class Asker:
 
     def _reach(self, device: DeviceId, topology: Topology) -> Reach:
         bounds = self.plant.said.blast
-        found = impact(LiveGraph(topology), "", device, hops=bounds.hops, at=NOW, limit=bounds.devices)
-        down = [device, *(near.device_id for near in found.near)]
+        found, complete = downstream(topology, device, hops=bounds.hops, limit=bounds.devices)
+        down = [device, *found]
         zones = {self.plant.zone_of(each, topology.zone_of(each)) for each in down} - {""}
-        return Reach(len(found.near), sum(map(self.plant.is_protected, down)), len(zones), complete=not found.cut_short)
+        return Reach(len(found), sum(map(self.plant.is_protected, down)), len(zones), complete=complete)
 
 
 def _entity(kind: str, name: str, attributes: Mapping[str, Any], *, parents: list[tuple[str, str]]) -> Entity:

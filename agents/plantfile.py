@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
-from agents.pattern import any_matches
+from agents.pattern import Matcher, any_matches
 from schemas.device import DeviceId
 
 REMEMBERED = 200_000
@@ -111,16 +111,19 @@ class Plant:
     def __init__(self, said: PlantFile) -> None:
         self.said = said
         self.zone = ZoneInfo(said.timezone)
+        self._by_type = {name: Matcher(patterns) for name, patterns in said.types.items()}
+        self._by_zone = {name: Matcher(patterns) for name, patterns in (said.zones or {}).items()}
+        self._guarded, self._guarded_types = Matcher(said.protected.devices), Matcher(said.protected.types)
         self._types: dict[DeviceId, str] = {}
         self._protected: dict[DeviceId, bool] = {}
 
     def type_of(self, device: DeviceId) -> str:
         """Empty if its id is of no type, or of several."""
-        return _kept(self._types, device, lambda: _only(self.said.types, device))
+        return _kept(self._types, device, lambda: _only(self._by_type, device))
 
     def zone_of(self, device: DeviceId, announced: str | None) -> str:
         """Empty if it is in none, or in several."""
-        return (announced or "") if self.said.zones is None else _only(self.said.zones, device)
+        return (announced or "") if self.said.zones is None else _only(self._by_zone, device)
 
     def hazard(self, verb: str, device: DeviceId | None) -> Hazard:
         """The worst of the classes that it is of; what is of none is of the worst that there is."""
@@ -140,15 +143,14 @@ class Plant:
 
     def _look(self, device: DeviceId) -> bool:
         kind = self.type_of(device)
-        protected = self.said.protected
-        return any_matches(protected.devices, device) or (kind != "" and any_matches(protected.types, kind))
+        return self._guarded(device) or (kind != "" and self._guarded_types(kind))
 
     def takes_down(self, verb: str) -> bool:
         return any_matches(self.said.blast.verbs, verb)
 
 
-def _only(register: Mapping[str, Patterns], device: DeviceId) -> str:
-    found = [name for name, patterns in register.items() if any_matches(patterns, device)]
+def _only(register: Mapping[str, Matcher], device: DeviceId) -> str:
+    found = [name for name, fits in register.items() if fits(device)]
     return found[0] if len(found) == 1 else ""
 
 

@@ -10,7 +10,7 @@ One graph belongs to one thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Self
 
@@ -237,11 +237,6 @@ class Topology:
         described = self.descriptions.newest.get(device_id)
         return described.body.zone if described is not None and isinstance(described.body, Connected) else None
 
-    def excerpt(self, device_id: DeviceId) -> Topology:
-        """A graph of one device as it describes itself now, and nothing else."""
-        held = (self.descriptions.newest.get(device_id), self.presence.newest.get(device_id))
-        return Topology().merge(event for event in held if event is not None)
-
     def knows(self, device_id: DeviceId) -> bool:
         """Whether anything has named this device."""
         return device_id in self.presence.newest or self._is_named(device_id)
@@ -279,6 +274,10 @@ class Topology:
         for key in self._incident.of(device_id):
             if (edge := self.edge(key)) is not None:
                 yield edge
+
+    def keys_of(self, device_id: DeviceId) -> Sequence[EdgeKey]:
+        """Of the edges at a device that stand or have stood; `edge` says which do."""
+        return self._incident.of(device_id)
 
     def readings(self, device_id: DeviceId) -> Mapping[SignalName, Reading]:
         """The newest value of each signal of a device."""

@@ -14,7 +14,7 @@ from agents.authorization import Asker
 from agents.cedar import Source
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, MemoryLedger
-from agents.pattern import matches
+from agents.pattern import Matcher, matches
 from agents.plantfile import Hazard, Plant, PlantFile
 from agents.policy import Decision, NoPolicy, Rates, decided
 from agents.policyfolder import Policy
@@ -292,6 +292,7 @@ def plainly(pattern: str, text: str) -> bool:
 @given(st.text("ab*", max_size=7), st.text("ab", max_size=8))
 def test_patterns_mean_what_they_say(pattern: str, text: str) -> None:
     assert matches(pattern, text) is plainly(pattern, text)
+    assert Matcher([pattern])(text) is plainly(pattern, text)
 
 
 def test_a_hostile_pattern_costs_nothing() -> None:
