@@ -7,7 +7,7 @@ not known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -119,7 +119,8 @@ class Plant:
 
     def type_of(self, device: DeviceId) -> str:
         """Empty if its id is of no type, or of several."""
-        return _kept(self._types, device, lambda: _only(self._by_type, device))
+        held = self._types.get(device)
+        return _keep(self._types, device, _only(self._by_type, device)) if held is None else held
 
     def zone_of(self, device: DeviceId, announced: str | None) -> str:
         """Empty if it is in none, or in several."""
@@ -139,7 +140,8 @@ class Plant:
         return max((entry.hazard for entry in classes), key=lambda hazard: hazard.grade)
 
     def is_protected(self, device: DeviceId) -> bool:
-        return _kept(self._protected, device, lambda: self._look(device))
+        held = self._protected.get(device)
+        return _keep(self._protected, device, self._look(device)) if held is None else held
 
     def _look(self, device: DeviceId) -> bool:
         kind = self.type_of(device)
@@ -154,10 +156,8 @@ def _only(register: Mapping[str, Matcher], device: DeviceId) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _kept(memory: dict[DeviceId, Found], device: DeviceId, look: Callable[[], Found]) -> Found:
-    held = memory.get(device)
-    if held is None:
-        if len(memory) >= REMEMBERED:
-            memory.clear()
-        held = memory[device] = look()
-    return held
+def _keep(memory: dict[DeviceId, Found], device: DeviceId, found: Found) -> Found:
+    if len(memory) >= REMEMBERED:
+        memory.clear()
+    memory[device] = found
+    return found
