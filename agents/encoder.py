@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,17 @@ class Encoder(Protocol):
         ...
 
 
-def open_encoder(name: str | None = None, *, models: Path = MODELS) -> Encoder:
-    """A model by name or folder; without a name the one that comes with the service.
+@runtime_checkable
+class TokenEncoder(Encoder, Protocol):
+    """One that tells of tokens too; the vector of a text is the mean of theirs."""
+
+    def states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Of each text (tokens, dimensions)."""
+        ...
+
+
+def open_encoder(name: str | None = None, *, models: Path = MODELS, fast: bool = False) -> Encoder:
+    """A model by name or folder; without a name the one that comes with the service, or, `fast`, MiniLM where it is installed.
 
     A name is looked for as a folder, in the folder `models`, and in the hub's cache on this machine. If it is nowhere, MiniLM
     stands in, or else multilingual-e5-small, with a UserWarning that says so.
@@ -53,7 +62,7 @@ def open_encoder(name: str | None = None, *, models: Path = MODELS) -> Encoder:
     wanted = ALIASES.get(name.strip().lower(), name.strip()) if name else None
     match wanted:
         case None | "":
-            found = _e5() or _minilm()
+            found = (_minilm() if fast else None) or _e5() or _minilm()
         case "multilingual-e5-small":
             found = _e5() or _instead(wanted, _minilm())
         case "all-MiniLM-L6-v2":

@@ -18,6 +18,7 @@ from streams.cli import (
     instructions,
     keys,
     operation,
+    planning,
     policies,
     projection,
     recordings,
@@ -45,6 +46,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     recordings.train,
     recordings.replay,
     recordings.validate,
+    planning.plan,
+    planning.plan_train,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from huggingface_hub import try_to_load_from_cache
@@ -30,6 +31,14 @@ class SentenceEncoder:
         self.name = name
         self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False)
         self.dimensions = self.encode(["a"]).shape[1]
+
+    def states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Of each text the vectors of its tokens (m, d), as the last layer leaves them."""
+        clean = [text[:LONGEST].encode("utf-8", "replace").decode() for text in texts]
+        if not clean:
+            return []
+        found: Any = self._model.encode(clean, output_value="token_embeddings", show_progress_bar=False)
+        return [np.asarray(states, np.float32) for states in found]
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d), each row of length 1. What is no valid Unicode is read as a replacement mark."""
