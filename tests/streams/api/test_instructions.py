@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -218,6 +219,23 @@ async def test_sent_again_it_is_the_same_run(api: Served) -> None:
 )
 async def test_what_is_no_instruction_is_refused(body: dict[str, Any], api: Served) -> None:
     assert (await api.client.post(PATH, json=body)).status_code == 422
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "open \\udc00 valve", "\\ud83d"])
+async def test_what_is_no_unicode_is_refused(text: str, api: Served) -> None:
+    body, headers = f'{{"text": "{text}"}}'.encode(), {"content-type": "application/json"}
+    assert (await api.client.post(PATH, content=body, headers=headers)).status_code == 422
+    assert (await api.client.get(PATH)).json()["items"] == []
+
+
+async def test_hostile_sentences_do_nothing(api: Served) -> None:
+    """Of those that the phrasebook does not know each is asked back; the door holds whatever is written at it."""
+    written = (Path(__file__).parents[2] / "agents" / "instructions" / "hostile.txt").read_text(encoding="utf-8")
+    for line in written.splitlines()[::8]:
+        headers = {"content-type": "application/json"}
+        answered = await api.client.post(PATH, content=b'{"run": true, "text": ' + line.encode() + b"}", headers=headers)
+        assert answered.status_code in (200, 422), line
+    assert (await api.client.get("/v1/actions")).json()["items"] == []
 
 
 async def test_runs_are_listed_traced_and_told(api: Served) -> None:
