@@ -115,6 +115,9 @@ class SignalNow(Answer, frozen=True):
     name: SignalName
     kind: SignalKind
     unit: str | None = None
+    min: float | None = None
+    max: float | None = None
+    """The limits that its maker gives, in `unit`."""
     value: SignalValue | None = None
     quality: str | None = None
     at: str | None = None

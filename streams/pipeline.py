@@ -128,6 +128,8 @@ class Pipeline:
         if run.watermark > self._at:
             self._close(Micros(run.watermark - 1), reaction)
         self.topology.merge(run.late)
+        # A device's answer counts however late it is: whoever waits for it has nothing else to go by.
+        reaction.results += [event for event in run.late if isinstance(event.body, ActionResult)]
 
     def _take(self, event: Event, reaction: Reaction) -> None:
         self.topology.merge((event,))

@@ -306,7 +306,7 @@ def _signals(topology: Topology, name: DeviceId) -> list[SignalNow] | None:
     readings = topology.readings(name)
     found = []
     for signal in device.signals.values():
-        told = SignalNow(name=signal.name, kind=signal.kind, unit=signal.unit)
+        told = SignalNow(name=signal.name, kind=signal.kind, unit=signal.unit, min=signal.min, max=signal.max)
         if (reading := readings.get(signal.name)) is not None:
             at = rfc3339(reading.stamp.at)
             told = msgspec.structs.replace(told, value=reading.value, quality=reading.quality, at=at)

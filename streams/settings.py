@@ -96,7 +96,10 @@ class Settings(BaseSettings):
     horizon: float = Field(default=86_400, gt=0, description="How long the graph keeps its past, event time.")
     checkpoint_every: float = Field(default=5, ge=0, description="Seconds between checkpoints while events come.")
     keep_records: int = Field(default=100_000, ge=0, description="Records of the log that are kept for replay.")
-    webhooks: dict[str, str] = Field(default={}, description="Names of webhooks that runbooks may use, and their addresses.")
+    webhooks: dict[str, str] = Field(
+        default={},
+        description="Names of webhooks by which actions go, and their addresses; instructions use work-orders and notify.",
+    )
 
     alarm_rules: Path | None = Field(
         default=None, description="YAML file: delays, deadbands, latching, suppression by design and limits of alarms."

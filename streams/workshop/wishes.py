@@ -104,7 +104,10 @@ class Wishes:
             raise ToolError(f"{device} has no signal {name}: {named(sorted(known)) or 'none'}")
         if known[name].kind is SignalKind.CATEGORICAL:
             raise ToolError(f"{name} of {device} has no numbers, so it cannot be set to one")
-        return Wish(verb="set", device=device, arguments={"signal": name, "value": call.arguments["value"]})
+        value, (low, high) = call.arguments["value"], (known[name].min, known[name].max)
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise ToolError(f"{value:g} is beyond what {name} of {device} takes: {_limit(low)} to {_limit(high)}")
+        return Wish(verb="set", device=device, arguments={"signal": name, "value": value})
 
     async def _isolate(self, call: Call) -> Wish:
         reason = call.arguments.get("reason")
@@ -122,6 +125,10 @@ class Wishes:
         """It must be there. Raises ToolError."""
         with asked():
             return (await self._room.plant.device(DeviceId(call.arguments["device"]))).device_id
+
+
+def _limit(value: float | None) -> str:
+    return "any" if value is None else f"{value:g}"
 
 
 def _later(seconds: float) -> str:

@@ -11,10 +11,10 @@ import pytest
 from graph.detection import Model, train
 from graph.topology import Topology
 from schemas.device import DeviceId, Relation
-from schemas.event import Event, Linked, Unlinked
+from schemas.event import ActionResult, ActionStatus, Event, Linked, Unlinked
 from streams.pipeline import Pipeline, Reaction, SnapshotError
 from streams.windows import Lateness
-from tests.streams.plant import STEP, alarm, recording, stamp
+from tests.streams.plant import START, STEP, alarm, recording, stamp
 
 LATENESS = Lateness(allowed=5 * STEP)
 
@@ -50,6 +50,15 @@ def test_the_fault_is_found_behind_the_pump(model: Model, broken: list[Event]) -
     devices = {origin for origin, _ in found["faults"][-1].origins[:3]}
     assert "pipe-1" in devices
     assert {alert.condition for alert in found["alerts"]} >= {"fault", "control:overload"}
+
+
+def test_a_device_that_answers_late_has_answered() -> None:
+    """Its clock may be behind, and whoever waits for the answer has nothing else to go by."""
+    pipeline, body = Pipeline("test", lateness=Lateness()), ActionResult("action-1", DeviceId("pump-1"), ActionStatus.SUCCEEDED)
+    pipeline(recording(5))
+    late = pipeline([Event(stamp(900, START + STEP, "/plants/test/gateways/gw-2"), body)])
+    assert (late.counts.late, [event.body for event in late.results]) == (1, [body])
+    assert pipeline([Event(stamp(900, START + STEP, "/plants/test/gateways/gw-2"), body)]).results == []
 
 
 def test_batches_change_nothing(model: Model, broken: list[Event]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -127,16 +127,8 @@ async def test_without_a_service_it_says_so(run: Run, tmp_path: Path, monkeypatc
 def test_a_graph_as_a_tree() -> None:
     tasks = [TaskNow(key=key, tool="t") for key in ("c", "a", "b", "d")]
     links = [("a", "c"), ("b", "c"), ("a", "d")]
-    told = dict.fromkeys(("text", "principal", "role", "asked_at", "updated_at", "digest"), "x")
-    now = RunNow(
-        run_id="r",
-        state=RunState.PLANNED,
-        dry=False,
-        cancelled_by=None,
-        tasks=tasks,
-        links=links,
-        **told,  # type: ignore[arg-type]
-    )
+    told: dict[str, Any] = dict.fromkeys(("text", "principal", "role", "asked_at", "updated_at", "digest"), "x")
+    now = RunNow(run_id="r", state=RunState.PLANNED, dry=False, cancelled_by=None, tasks=tasks, links=links, **told)
     with OUT.capture() as shown:
         OUT.print(tree_of(now))
     lines = [line.strip("│├└─ ") for line in shown.get().splitlines()]

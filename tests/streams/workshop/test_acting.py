@@ -18,8 +18,10 @@ from agents.run import TaskState
 from agents.scheduler import Part, ToolError, UnknownOutcomeError
 from agents.toolset import Effect
 from schemas.alarm import AlarmState
-from schemas.event import ActionStatus, Micros
+from schemas.device import Signal, SignalKind, SignalName
+from schemas.event import ActionStatus, Connected, Event, Micros
 from streams.workshop.acting import target_of
+from tests.streams.plant import stamp
 from tests.streams.workshop.room import NOW, PIPE, PUMP, RUN, Bench, opened
 
 ACTING: dict[str, dict[str, Any]] = {
@@ -93,6 +95,16 @@ async def test_what_devices_are_told(tmp_path: Path) -> None:
         assert told == [("set", "mqtt", {"signal": "level", "value": 2.5}), ("isolate", "mqtt", {"reason": "leak"})]
         with pytest.raises(ToolError, match="pump-1 has no signal speed: level"):
             await bench.use("set_point", key="other", device=PUMP, signal="speed", value=1)
+
+
+async def test_a_set_point_beyond_what_its_maker_says_is_refused(tmp_path: Path) -> None:
+    signal = Signal(SignalName("speed"), SignalKind.NUMERIC, min=0.0, max=50.0)
+    with opened(tmp_path, [Event(stamp(1, NOW - 1), Connected(PUMP, "pump", signals=(signal,)))]) as bench:
+        for number, wrong in enumerate((-0.5, 99_999)):
+            with pytest.raises(ToolError, match="is beyond what speed of pump-1 takes: 0 to 50"):
+                await bench.use("set_point", key=f"t{number}", device=PUMP, signal="speed", value=wrong)
+        await bench.use("set_point", device=PUMP, signal="speed", value=50)
+        assert [action.arguments["value"] for action in bench.side.requested] == [50]
 
 
 @pytest.mark.parametrize("tool", [tool for tool, arguments in ACTING.items() if "device" in arguments])
