@@ -34,9 +34,11 @@ VIEWER = {
         *("/metrics", "/v1/overview", "/v1/devices", "/v1/devices/{device_id}", "/v1/signals", "/v1/trace", "/v1/topology"),
         *("/v1/neighbours", "/v1/impact", "/v1/route", "/v1/changes", "/v1/alarms", "/v1/alarms/{alarm_id}", "/v1/faults"),
         *("/v1/alarms/{alarm_id}/transitions", "/v1/faults/{fault_id}", "/v1/faults/{fault_id}/history", "/v1/flood"),
-        *("/v1/kpis", "/v1/actions", "/v1/actions/{action_id}", "/v1/deadletters", "/v1/events"),
+        *("/v1/kpis", "/v1/actions", "/v1/actions/{action_id}", "/v1/deadletters", "/v1/events", "/v1/instructions"),
+        *(f"/v1/instructions/{{run_id}}{more}" for more in ("", "/trace", "/tasks/{key}", "/files/{name}")),
     )
-}
+} | {("post", f"/v1/instructions{more}") for more in ("", "/{run_id}/start", "/{run_id}/cancel")}
+"""Planning and trying dry is for everybody; who may run what is tried in test_instructions.py."""
 OPERATOR = {
     ("post", path)
     for path in (
