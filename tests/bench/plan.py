@@ -9,10 +9,11 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agents.encoder import E5, MINILM, open_encoder
+from agents.encoder import E5, MINILM, Encoder, open_encoder
 from agents.planner import Planner, read
 from agents.toolset import ToolSet
 
@@ -47,8 +48,9 @@ def run() -> Iterator[dict[str, Any]]:
             planner = Planner(tools, encoder)
             row = {"bench": "plan", "tools": name, "encoder": encoder.name}
             yield row | {"case": "plan without a model"} | timed(planner.plan, texts)
-            yield (
-                row
-                | {"case": "the encoder alone, as a learnt model reads"}
-                | timed(lambda text, encoder=encoder: read(encoder, [text]), texts)
-            )
+            alone = {"case": "the encoder alone, as a learnt model reads"}
+            yield row | alone | timed(partial(_read, encoder), texts)
+
+
+def _read(encoder: Encoder, text: str) -> object:
+    return read(encoder, [text])

@@ -142,7 +142,7 @@ def ordered(tools: Sequence[int], clause: NDArray[np.int64], linked: NDArray[np.
     """Tools as their clauses stand, turned round where only that way links lead from each to the next."""
 
     def strain(chain: tuple[int, ...]) -> float:
-        backwards = sum(clause[a] > clause[b] for place, a in enumerate(chain) for b in chain[place + 1 :])
+        backwards = sum(bool(clause[a] > clause[b]) for place, a in enumerate(chain) for b in chain[place + 1 :])
         return backwards - LINK_WORTH * sum(bool(linked[a, b]) for a, b in pairwise(chain))
 
     first = tuple(sorted(tools, key=lambda tool: int(clause[tool])))
