@@ -20,7 +20,7 @@ from agents.taskgraph import TaskGraph
 from schemas.event import rfc3339
 from streams.access import Principal
 from streams.journal import wall_clock
-from streams.plantview import Census, NotHereError, PlantView
+from streams.plantview import Census, PlantView
 from streams.roles import Role
 from streams.workshop.runfiles import RunFiles
 
@@ -56,12 +56,18 @@ class Interpreter(Protocol):
         ...
 
 
-class PlainInterpreter:
-    """Stands where no interpreter is: nothing is understood."""
+class PlantInterpreter:
+    """`agents.interpreter`, loaded with the first sentence: that takes seconds, and the plant does not wait for it."""
+
+    def __init__(self) -> None:
+        self._loaded: Interpreter | None = None
 
     def understand(self, text: str, names: Names) -> Understood:
-        """Raises NotHereError."""
-        raise NotHereError(f"there is no interpreter here for {text[:40]!r} among {len(names.devices)} devices")
+        if self._loaded is None:
+            from agents.interpreter import Interpreter as Loaded  # noqa: PLC0415
+
+            self._loaded = Loaded()
+        return self._loaded.understand(text, names)
 
 
 class Planned(NamedTuple):

@@ -25,7 +25,7 @@ from streams.feed import Feed
 from streams.findings import FindingStore
 from streams.folder import Folder
 from streams.gateway import Gateway
-from streams.instructions import Interpreter, PlainInterpreter
+from streams.instructions import Interpreter, PlantInterpreter
 from streams.journal import AlarmJournal, Records
 from streams.listening import ApiServer
 from streams.liveplant import LiveHands, LivePlant
@@ -83,7 +83,7 @@ class Service:
 
     def __init__(self, settings: Settings, *, model: Model | None = None, interpreter: Interpreter | None = None) -> None:
         self._settings = settings
-        self._interpreter = interpreter or PlainInterpreter()
+        self._interpreter = interpreter or PlantInterpreter()
         self._model = model if model is not None or settings.model is None else load(settings.model)
 
     async def run(self) -> None:
