@@ -1,6 +1,26 @@
-"""Open-AutoGLM: a live graph of the plant's devices, what is strange in it, where faults began and which way they spread.
+r"""Open-AutoGLM: a live graph of the plant's devices, what is strange in it, where faults began and which way they spread.
 
 The public face: what is named here is what others may build on.
+
+An instruction becomes a task graph (without the white paper's BERT on this machine, a packaged one stands in and says so):
+
+>>> from openautoglm import SemanticParser, TaskGraphBuilder
+>>> parser = SemanticParser(model_name="bert-base-uncased")
+>>> graph_builder = TaskGraphBuilder(hidden_dim=768)
+>>> semantics = parser.encode("分析销售数据并生成可视化图表")
+>>> task_graph = graph_builder.build(semantics)
+>>> print(task_graph.to_dot())
+digraph tasks {
+  rankdir=LR;
+  node [shape=box];
+  "t1" [label="t1: signal_history"];
+  "t2" [label="t2: signal_statistics\nseries: t1.series"];
+  "t3" [label="t3: draw_chart\nseries: t1.series"];
+  "t1" -> "t2";
+  "t1" -> "t3";
+}
+
+And events become a graph of the plant:
 
 >>> from openautoglm import Topology, decode
 >>> event = (
@@ -13,8 +33,16 @@ The public face: what is named here is what others may build on.
 
 from agents.alarms import Alarms
 from agents.dispatcher import Dispatcher
+from agents.interpreter import Interpreter, Understood
+from agents.names import Names
+from agents.parser.form import SemanticForm
+from agents.planner import Planner
 from agents.policyfolder import Policy
 from agents.runbook import Runbook
+from agents.scheduler import Scheduler
+from agents.semantics import SemanticParser, TaskGraphBuilder
+from agents.taskgraph import Task, TaskGraph
+from agents.toolset import Tool, ToolSet
 from graph.detection import Detector, Model, load, save, train
 from graph.faultpath import FaultState, FaultTracker
 from graph.topology import Device, DeviceState, Topology
@@ -45,17 +73,23 @@ __all__ = [
     "Fault",
     "FaultState",
     "FaultTracker",
+    "Interpreter",
     "Invalid",
     "Lateness",
     "Limits",
     "Micros",
     "Model",
+    "Names",
     "Pipeline",
+    "Planner",
     "PlantScore",
     "Policy",
     "Reaction",
     "Relation",
     "Runbook",
+    "Scheduler",
+    "SemanticForm",
+    "SemanticParser",
     "Service",
     "Settings",
     "Signal",
@@ -63,7 +97,13 @@ __all__ = [
     "SignalName",
     "Stamp",
     "Summary",
+    "Task",
+    "TaskGraph",
+    "TaskGraphBuilder",
+    "Tool",
+    "ToolSet",
     "Topology",
+    "Understood",
     "decode",
     "decode_lines",
     "load",

@@ -11,6 +11,8 @@ from agents.parser.cues import Anchor
 from agents.parser.reading import Fragment, Reading
 from graph.nn.intents import NOTHING, IntentHead
 
+LONGEST, MOST = 120, 8
+"""Letters of a fragment, and fragments, that are looked at: an encoder's time grows with them."""
 SURE = 0.6
 """Where the sentence has cues already."""
 ALONE = 0.25
@@ -38,10 +40,11 @@ def guessed(reading: Reading, encoder: Encoder, head: IntentHead) -> list[tuple[
     """Cues that are not there, with their probabilities."""
     composer = Composer(reading, reading.anchors)
     open_parts = [
-        (fragment, words)
+        (fragment, words[:LONGEST])
         for fragment in reading.fragments
         if composer.is_open(fragment) and (words := plain_words(reading, fragment))
     ]
+    open_parts = open_parts[:MOST]
     if not open_parts:
         return []
     chances = head.probabilities(encoder.encode([words for _, words in open_parts]))
