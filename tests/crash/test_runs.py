@@ -24,7 +24,7 @@ from tests.streams.api.serving import CLOCK, event, plant
 from tests.streams.phrasebook import permits
 
 SITE = "crash"
-TIMEOUT = 90
+TIMEOUT = 180
 TEXT = "stop pump-1 and tell maintenance"
 STEPS = 6
 """Of the run: each of its three tasks begins and ends."""
