@@ -36,7 +36,7 @@ async def ask(api: Served, text: str, role: Role = Role.OPERATOR, **more: Any) -
 
 
 async def ended(api: Served, run_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             run: dict[str, Any] = (await api.client.get(f"{PATH}/{run_id}")).json()
             if RunState(run["state"]).is_final:
@@ -228,14 +228,35 @@ async def test_what_is_no_unicode_is_refused(text: str, api: Served) -> None:
     assert (await api.client.get(PATH)).json()["items"] == []
 
 
-async def test_hostile_sentences_do_nothing(api: Served) -> None:
-    """Of those that the phrasebook does not know each is asked back; the door holds whatever is written at it."""
+async def test_hostile_sentences_have_no_effect_without_a_permit(tmp_path: Path) -> None:
+    """Understood or not, and asked to run at once."""
     written = (Path(__file__).parents[2] / "agents" / "instructions" / "hostile.txt").read_text(encoding="utf-8")
-    for line in written.splitlines()[::8]:
-        headers = {"content-type": "application/json"}
-        answered = await api.client.post(PATH, content=b'{"run": true, "text": ' + line.encode() + b"}", headers=headers)
-        assert answered.status_code in (200, 422), line
-    assert (await api.client.get("/v1/actions")).json()["items"] == []
+    headers = {"content-type": "application/json"}
+    async with served(tmp_path) as api, device(api) as got:
+        alarm = await api.alarm()
+        for line in written.splitlines()[::12]:
+            body = b'{"run": true, "text": ' + line.encode() + b"}"
+            answered = await api.client.post(PATH, content=body, headers=headers)
+            assert answered.status_code in (200, 201, 422), line
+            if answered.status_code == 201 and (run := answered.json()["run"])["state"] != "planned":
+                await ended(api, run["runId"])
+        stages = {one["stage"] for one in (await api.client.get("/v1/actions", params={"limit": 1000})).json()["items"]}
+        assert stages <= {"refused"}
+        assert got == []
+        assert (await api.client.get(f"/v1/alarms/{alarm}")).json()["alarm"]["state"] == "unacknowledged"
+
+
+async def test_sentences_become_what_they_say(tmp_path: Path) -> None:
+    """By the product's own interpreter, on this plant."""
+    async with served(tmp_path, policy=permits(tmp_path / "policy")) as api, device(api) as got:
+        drawn = await ended(api, (await ask(api, "draw the level of tank-1 since yesterday", run=True)).json()["run"]["runId"])
+        assert [task["tool"] for task in drawn["tasks"]] == ["signal_history", "draw_chart"]
+        assert all(task["why"] for task in drawn["tasks"])
+        stopped = await ended(api, (await ask(api, "stop pump-1 and tell maintenance", run=True)).json()["run"]["runId"])
+        assert (stopped["state"], [action["verb"] for action in got]) == ("succeeded", ["stop"])
+        asked = await ask(api, "stop pump-99", run=True)
+        assert (asked.status_code, asked.json()["run"]) == (200, None)
+        assert asked.json()["questions"]
 
 
 async def test_runs_are_listed_traced_and_told(api: Served) -> None:
