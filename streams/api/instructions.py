@@ -35,7 +35,7 @@ class Asked(BaseModel):
     """An instruction. `dry`: nothing changes, what would act tells what it would do; `run`: begin at once."""
 
     model_config = ConfigDict(extra="forbid")
-    text: Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=r"\S")]
+    text: Annotated[str, Field(min_length=1, max_length=LONGEST)]
     dry: bool = False
     run: bool = False
 
@@ -57,7 +57,9 @@ def routes(room: ControlRoom, repeats: Repeats) -> APIRouter:
 
 
 def _asking(router: APIRouter, room: ControlRoom, repeats: Repeats) -> None:
-    @router.post("", status_code=201, responses=replies("instructed", 404, 409, 413, status=201))
+    described = {**replies("instructed", 404, 409, 413, status=201), **replies("instructed")}
+
+    @router.post("", status_code=201, responses=described)
     async def ask(request: Request, who: Viewer, asked: Annotated[Asked, Body()], _: KEY = None) -> Response:
         """Plan an instruction, and run it if that is asked for and nothing is unclear. 200 and no run: not understood."""
 

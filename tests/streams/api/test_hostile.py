@@ -47,7 +47,10 @@ QUERIES = {
     "/v1/webhooks": ("cursor",),
 }
 
-TIED = {"/v1/kpis", *(f"/v1/alarms/{{alarm_id}}/{verb}" for verb in PEOPLES), "/v1/webhooks", "/v1/webhooks/{webhook_id}"}
+TIED = {
+    *("/v1/kpis", "/v1/webhooks", "/v1/webhooks/{webhook_id}", "/v1/instructions", "/v1/instructions/{run_id}/start"),
+    *(f"/v1/alarms/{{alarm_id}}/{verb}" for verb in PEOPLES),
+}
 """What one field may hold depends on another, or on what a URL is, which a schema cannot say."""
 
 

@@ -214,9 +214,7 @@ async def test_sent_again_it_is_the_same_run(api: Served) -> None:
     assert other != first.json()["run"]["runId"]
 
 
-@pytest.mark.parametrize(
-    "body", [{"text": ""}, {"text": "  "}, {"text": "x" * 2001}, {}, {"text": "a", "as": "admin"}, {"text": 1}]
-)
+@pytest.mark.parametrize("body", [{"text": ""}, {"text": "x" * 2001}, {}, {"text": "a", "as": "admin"}, {"text": 1}])
 async def test_what_is_no_instruction_is_refused(body: dict[str, Any], api: Served) -> None:
     assert (await api.client.post(PATH, json=body)).status_code == 422
 
