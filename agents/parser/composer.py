@@ -14,6 +14,7 @@ from agents.parser.conditions import Conditional, conditionals
 from agents.parser.cues import Anchor
 from agents.parser.drafts import TELLING, Draft
 from agents.parser.handlers import SERIES, handled
+from agents.parser.orders import ordered
 from agents.parser.reading import Clause, Fragment, Placed, Reading
 from agents.parser.scene import BACK, Scene
 from agents.parser.subjects import condition_of
@@ -60,7 +61,11 @@ class Composer:
         """The tasks since the last full stop."""
         free = [anchor for anchor in taken if not self._in_condition(anchor)]
         self._intended = [anchor for anchor in taken if anchor not in free and anchor.tool in ACTING]
-        self.taken = self._meant(self._unmasked(free))
+        unmasked = self._unmasked(free)
+        orders = ordered(reading, unmasked, self._conditionals, self.scene.masked)
+        self.scene.drafts.questions += orders.questions
+        self._refused = [anchor for anchor in unmasked if anchor not in orders.anchors]
+        self.taken = self._meant(orders.anchors)
 
     def compose(self) -> None:
         clauses = self._clauses()
@@ -69,7 +74,7 @@ class Composer:
 
     def is_open(self, fragment: Fragment) -> bool:
         """Whether a fragment has no cue, and is neither a condition nor what somebody is to be told."""
-        inside = any(fragment.start <= anchor.start < fragment.end for anchor in self.taken)
+        inside = any(fragment.start <= anchor.start < fragment.end for anchor in (*self.taken, *self._refused))
         quoted = any(start < fragment.end and fragment.start < end for start, end in self.scene.masked)
         return not inside and not quoted and not self.scene.in_condition(fragment.start + 1)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from agents.parser.quantities import Comparison
 from agents.parser.reading import Reading
 
-_IF = re.compile(
+IF = re.compile(
     r"(?<![a-z])(?:if|unless|when(?:ever)?|in case|provided|as long as|once)(?![a-z])|(?:^|"
     r"(?<=[,.;?!] ))should(?= (?:the|an?|any|there|it|one|no|more|it)\b)"
     r"|如果|假如|要是|若是|若|万一|一旦|除非|当(?!前|天|日|月)"
@@ -65,7 +65,7 @@ def conditionals(reading: Reading) -> list[Conditional]:
     """The conditions of a sentence, in its order."""
     found = [_compared(reading, one) for one in reading.comparisons]
     found += _answered(reading, found)
-    for opened in _IF.finditer(reading.lower):
+    for opened in IF.finditer(reading.lower):
         if any(one.start <= opened.start() < one.end for one in found):
             continue
         end = _clause_end(reading, opened.end())
@@ -132,7 +132,7 @@ def _compared(reading: Reading, one: Comparison) -> Conditional:
     fragment = next((part for part in reading.fragments if part.start <= one.start < part.end), reading.fragments[0])
     opened = [
         match
-        for match in _IF.finditer(lower, 0, one.start)
+        for match in IF.finditer(lower, 0, one.start)
         if not re.search(r"[.;?!。；？！]\s", lower[match.end() : one.start])
     ]
     start = _opening(reading, opened[-1]) if opened else _after_joining(lower, fragment.start)

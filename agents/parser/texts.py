@@ -12,7 +12,7 @@ _PEOPLE = re.compile(
     r"|[\u3400-\u9fff]{1,5}?(?:班|科|室|组|队|部|员|工|长|处))"
 )
 _TO_WORDS = r"(?P<to>(?:[\w/-]+ ?){1,3}?)"
-_ENDS = r"(?=\s*(?:$|[,;.?!:()]|(?:that|to|about|of|know|and|then|if|unless|with|when|once|on|it|as|by|so|but)\b))"
+_ENDS = r"(?=\s*(?:$|[,;.?!:()]|(?:that|to|about|of|know|and|then|if|unless|with|when|once|on|it|as|by|so|but|not)\b))"
 _ADDRESS = re.compile(rf"\s*(?:the |our |my |a |an )?{_TO_WORDS}{_ENDS}")
 _THAT = re.compile(r"\s*(?:,? ?that |: ?|,? ?know (?:that )?|to (?=[a-z]+)|about )")
 _BECAUSE = re.compile(
