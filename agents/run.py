@@ -62,6 +62,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     dry: bool = False
     cause: Cause | None = None
     """Of a runbook's run: the alarm."""
+    expires: float | None = None
+    """Seconds that each of its actions has, if that is longer than the tool's own."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -118,6 +120,10 @@ class Runs(Protocol):
 
     async def unfinished(self) -> list[Run]:
         """The runs that were begun and have not ended, oldest first."""
+        ...
+
+    async def planned(self, role: str) -> list[Run]:
+        """The runs that somebody of this role has planned and nobody has begun, oldest first."""
         ...
 
     async def newest(self, limit: int) -> list[Run]:

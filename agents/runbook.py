@@ -1,16 +1,15 @@
-"""The runbook: which actions an alarm asks for. A YAML file, read into the types below; anything unknown in it is refused.
+"""The runbook: which actions and runs an alarm asks for. A YAML file, read into the types below; anything unknown is refused.
 
 Fed by the pipeline with each transition of an alarm, the fault it belongs to and the live graph. It only asks: the policy
-decides, the dispatcher acts. Asking twice gives the same ids.
+decides, the dispatcher acts, the scheduler runs what is of several tasks. Asking twice gives the same ids.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +17,8 @@ from msgspec import Meta
 from agents.identity import derived
 from agents.pattern import matches
 from agents.rulefile import load
+from agents.ruletasks import Asked, Happened, RuleTask, asked, first_wrong
+from agents.run import Order
 from agents.severity import at_least
 from agents.standing import ANOMALY, FAULT
 from agents.targets import Place, Target, find, subject
@@ -74,9 +75,19 @@ class Then(Strict, frozen=True):
 
 
 class Rule(Strict, frozen=True):
+    """`then`: actions, each for itself; `tasks`: what becomes one run. `expires`: seconds for each action of its tasks."""
+
     name: Name
     when: When
-    then: Annotated[tuple[Then, ...], Meta(min_length=1)]
+    then: Annotated[tuple[Then, ...], Meta(min_length=1)] = ()
+    tasks: Annotated[tuple[RuleTask, ...], Meta(min_length=1)] = ()
+    expires: Annotated[float, Meta(gt=0, le=604_800)] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.then and not self.tasks:
+            raise ValueError("needs then or tasks")
+        if self.expires is not None and not self.tasks:
+            raise ValueError("expires is of tasks; each action under then has its own")
 
 
 class RunbookFile(Strict, frozen=True):
@@ -87,18 +98,27 @@ class RunbookFile(Strict, frozen=True):
         counts = Counter(rule.name for rule in self.rules)
         if twice := [name for name, count in counts.items() if count > 1]:
             raise ValueError(f"several rules are named {twice[0]}")
+        for place, rule in enumerate(self.rules):
+            if (wrong := first_wrong(rule.tasks)) is not None:
+                # In msgspec's own form, so that the reader finds the line.
+                raise ValueError(f"{wrong.sentence} - at `$.rules[{place}].tasks{wrong.path}`")
 
 
 class Unresolved(msgspec.Struct, frozen=True):
-    """An action that a rule asked for, of a device that the plant does not have."""
+    """An action that a rule asked for, of a device that the plant does not have; or a task, with its key and tool."""
 
     rule: str
     verb: str
+    task: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True):
+    """What an alarm asks for. `fired`: the names of the rules that apply."""
+
     actions: tuple[Action, ...]
     unresolved: tuple[Unresolved, ...]
+    orders: tuple[Order, ...] = ()
+    fired: tuple[str, ...] = ()
 
 
 class Runbook:
@@ -109,56 +129,78 @@ class Runbook:
         self.rules = rules
 
     @classmethod
-    def load(cls, path: Path, *, site: str) -> Runbook:
+    def load(cls, path: Path, *, site: str) -> Self:
         """Raises RuleFileError or OSError."""
         return cls(site, load(path, RunbookFile).rules)
 
     def actions_for(self, alert: Alert, fault: FaultState | None, topology: Topology) -> list[Action]:
-        """What the rules ask for, in their order, each id once."""
+        """What the rules ask for under `then`, in their order, each id once."""
         return list(self.plan(alert, fault, topology).actions)
 
     def plan(self, alert: Alert, fault: FaultState | None, topology: Topology) -> Plan:
-        """The same, with what could not be asked for because no device fits."""
+        """All that the rules ask for, with what could not be asked for because no device fits."""
+        happened = Happened(alert, fault, topology)
+        fired = [rule for rule in self.rules if applies(rule.when, alert, fault=fault, topology=topology)]
         actions: dict[str, Action] = {}
         unresolved: list[Unresolved] = []
-        for rule, then in self._asked(alert, fault, topology):
-            device = find(then.target, alert, fault=fault, topology=topology)
-            if device is None:
-                unresolved.append(Unresolved(rule.name, then.verb))
-                continue
-            action = self._action(rule, then, device, alert)
-            actions.setdefault(action.action_id, action)
-        return Plan(tuple(actions.values()), tuple(unresolved))
+        orders: list[Order] = []
+        for rule in fired:
+            for then in rule.then:
+                device = find(then.target, alert, fault=fault, topology=topology)
+                if device is None:
+                    unresolved.append(Unresolved(rule.name, then.verb))
+                    continue
+                action = self._action(rule, then, device, alert)
+                actions.setdefault(action.action_id, action)
+            if rule.tasks:
+                found = self._asked(rule, happened)
+                orders.append(found.order)
+                unresolved += [Unresolved(rule.name, task.tool, task.key) for task in found.unresolved]
+        return Plan(tuple(actions.values()), tuple(unresolved), tuple(orders), tuple(rule.name for rule in fired))
 
-    def _asked(self, alert: Alert, fault: FaultState | None, topology: Topology) -> Iterator[tuple[Rule, Then]]:
-        for rule in self.rules:
-            if applies(rule.when, alert, fault=fault, topology=topology):
-                for then in rule.then:
-                    yield rule, then
+    def _asked(self, rule: Rule, happened: Happened) -> Asked:
+        """One run for each fault or alarm: one that grows, or whose origin moves, keeps the run that it has."""
+        return asked(
+            rule.tasks,
+            happened,
+            run_id=derived("run", self.site, rule.name, *_reason(happened.alert)),
+            site=self.site,
+            rule=rule.name,
+            cause=_cause(rule, happened.alert),
+            expires=rule.expires,
+        )
 
     def _action(self, rule: Rule, then: Then, device: DeviceId, alert: Alert) -> Action:
-        # An anomaly may join a fault later, so only the fault's own alarm goes by the fault.
-        cause = alert.fault_id if alert.condition == FAULT and alert.fault_id else alert.alert_id
-        after = ("cleared",) if alert.state is AlertState.CLEARED else ()
+        reason, *after = _reason(alert)
         return Action(
-            action_id=derived("action", self.site, cause, then.verb, device, *after),
+            action_id=derived("action", self.site, reason, then.verb, device, *after),
             site=self.site,
             verb=then.verb,
             device_id=device,
             via=then.via,
             arguments=then.arguments,
-            cause=Cause(
-                alert_id=alert.alert_id,
-                condition=alert.condition,
-                severity=alert.severity,
-                fault_id=alert.fault_id,
-                principal=f"{RUNBOOK}:{rule.name}",
-                role=RUNBOOK,
-            ),
+            cause=_cause(rule, alert),
             requested_at=alert.time,
             expires_at=rfc3339(Micros(moment(alert.time) + round(then.expires * 1e6))),
             cooldown_seconds=then.cooldown,
         )
+
+
+def _reason(alert: Alert) -> tuple[str, ...]:
+    """What ids follow from: an anomaly may join a fault later, so only the fault's own alarm goes by the fault."""
+    reason = alert.fault_id if alert.condition == FAULT and alert.fault_id else alert.alert_id
+    return (reason, "cleared") if alert.state is AlertState.CLEARED else (reason,)
+
+
+def _cause(rule: Rule, alert: Alert) -> Cause:
+    return Cause(
+        alert_id=alert.alert_id,
+        condition=alert.condition,
+        severity=alert.severity,
+        fault_id=alert.fault_id,
+        principal=f"{RUNBOOK}:{rule.name}",
+        role=RUNBOOK,
+    )
 
 
 def applies(when: When, alert: Alert, *, fault: FaultState | None, topology: Topology) -> bool:

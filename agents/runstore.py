@@ -82,6 +82,10 @@ class SqliteRuns:
     async def unfinished(self) -> list[Run]:
         return await self._transact(lambda connection: _runs(connection, "WHERE state = ? ORDER BY place", RunState.RUNNING))
 
+    async def planned(self, role: str) -> list[Run]:
+        which = "WHERE state = ? AND json_extract(CAST(body AS TEXT), '$.role') = ? ORDER BY place"
+        return await self._transact(lambda connection: _runs(connection, which, RunState.PLANNED, role))
+
     async def newest(self, limit: int) -> list[Run]:
         return await self._transact(lambda connection: _runs(connection, "ORDER BY place DESC LIMIT ?", limit))
 

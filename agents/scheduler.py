@@ -190,6 +190,10 @@ class Scheduler:
         going = self._going.get(run_id)
         return going.run if going is not None else await self._runs.run(run_id)
 
+    async def planned(self, role: str) -> list[Run]:
+        """What somebody of this role has planned and nobody has begun, oldest first."""
+        return await self._runs.planned(role)
+
     async def newest(self, limit: int) -> list[Run]:
         return [self._newest(run) for run in await self._runs.newest(limit)]
 

@@ -24,6 +24,7 @@ RUNBOOK = "runbook"
 class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """Why, and who asks: an alarm, as it was then; a task of an instruction; or an action that this one undoes. One of them.
 
+    Where an alarm's rule asks by a run, `run_id` and `task` say by which of its tasks.
     `principal` is a person's or key's name, or `runbook:` and a rule's; `role` is one of `streams.roles` or `RUNBOOK`. Both are
     empty in records of before they were kept.
     """
@@ -33,6 +34,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     severity: Severity | None = None
     fault_id: str | None = None
     instruction_id: str | None = None
+    run_id: str | None = None
     task: str | None = None
     undoes: str | None = None
     principal: str = ""
@@ -43,8 +45,10 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
             raise ValueError("needs one of alertId, instructionId and undoes")
         if (self.alert_id is None) is not (self.condition is None) or (self.alert_id is None) is not (self.severity is None):
             raise ValueError("alertId, condition and severity go together")
-        if (self.instruction_id is None) is not (self.task is None):
-            raise ValueError("instructionId and task go together")
+        if self.run_id is not None and self.alert_id is None:
+            raise ValueError("runId is of an alarm's run: it needs alertId")
+        if (self.instruction_id is None and self.run_id is None) is not (self.task is None):
+            raise ValueError("instructionId, or an alarm's runId, and task go together")
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

@@ -1,8 +1,9 @@
 """The service's main loop: log -> pipeline -> findings -> actions -> checkpoint, in this order, which is what makes it safe.
 
 1. read records from the position on; 2. run the pipeline in the model thread; 3. save the findings; 4. hand the alarms to the
-responder, which acts at most once per action; 5. save position and snapshot, last and not each time. A crash anywhere repeats
-from the last checkpoint: findings and actions have ids that follow from their causes, so a repeat changes nothing.
+responder, which acts at most once per action, and keep the runs that rules ask for; 5. save position and snapshot, last and not
+each time. A crash anywhere repeats from the last checkpoint: findings, actions and runs have ids that follow from their causes,
+so a repeat changes nothing.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class Analysis:
         self.log = log
         self._journal = journal
         self._clock = clock
-        self._respond = respond
+        self.responders: list[Respond] = [respond]
+        """Each does its part of what a batch asks for, before the checkpoint."""
         self._path = folder / "checkpoint.bin"
         self._every = every
         self._keep = keep
@@ -145,7 +147,8 @@ class Analysis:
         if reaction.alerts or reaction.faults:
             await self._journal.save(reaction.alerts, [state.finding() for state in reaction.faults])
             self._crash.reached(CrashPoint.FINDINGS_SAVED)
-        await self._respond(reaction, self.pipeline)
+        for respond in self.responders:
+            await respond(reaction, self.pipeline)
         self._clock.noticed(self.pipeline.now)
         for observe in self.observers:
             observe(reaction)

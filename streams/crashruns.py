@@ -39,5 +39,8 @@ class CrashRuns:
     async def unfinished(self) -> list[Run]:
         return await self._runs.unfinished()
 
+    async def planned(self, role: str) -> list[Run]:
+        return await self._runs.planned(role)
+
     async def newest(self, limit: int) -> list[Run]:
         return await self._runs.newest(limit)

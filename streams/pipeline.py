@@ -14,6 +14,7 @@ import msgspec
 
 from agents.alarmrules import AlarmRules
 from agents.alarms import Alarms
+from agents.run import Order
 from agents.runbook import Runbook
 from graph.detection import Detector, Model, Step
 from graph.faultpath import FaultState, FaultTracker
@@ -50,6 +51,7 @@ class Reaction(msgspec.Struct):
     faults: list[FaultState] = []
     alerts: list[Alert] = []
     actions: list[Action] = []
+    orders: list[Order] = []
     results: list[Event] = []
     counts: Counts = msgspec.field(default_factory=Counts)
 
@@ -153,7 +155,9 @@ class Pipeline:
         """The runbook is asked at once, so that it sees the fault and the graph as they were at the alarm."""
         for alert in alerts:
             reaction.alerts.append(alert)
-            reaction.actions += self._runbook.actions_for(alert, self._alarms.fault(alert.fault_id), self.topology)
+            plan = self._runbook.plan(alert, self._alarms.fault(alert.fault_id), self.topology)
+            reaction.actions += plan.actions
+            reaction.orders += plan.orders
 
     def _count(self, counts: Counts) -> None:
         self.counts.accepted += counts.accepted

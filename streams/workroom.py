@@ -1,4 +1,4 @@
-"""Where instructions are carried out: the scheduler with its store, the plant's tools, and the readings that they look back on.
+"""Where instructions and tasks of rules are carried out: the scheduler with its store, the plant's tools, its past readings.
 
 A part of the service, joined here. It reads and acts through the control room and the responder, like everybody else.
 """
@@ -21,6 +21,7 @@ from streams.history import History, refill
 from streams.instructions import Instructions, Interpreter
 from streams.journal import AlarmJournal, wall_clock
 from streams.responder import Responder
+from streams.ruleruns import RuleRuns
 from streams.runrecord import RunRecord
 from streams.settings import Settings
 from streams.workshop.errands import AlarmErrands, Bulletin
@@ -66,13 +67,16 @@ class Workroom:
         self.instructions = Instructions(
             settings.site, scheduler=self.scheduler, interpreter=interpreter, plant=room.plant, files=files
         )
+        self.rule_runs = RuleRuns(self.scheduler)
         analysis.takers.append(self.history.observe)
+        analysis.responders.append(self.rule_runs.respond)
         room.hears = self.instructions
 
     async def recover(self) -> None:
         """Go on with what the last process did not end."""
         await self._record.recover(self.scheduler)
         await self.scheduler.recover()
+        await self.rule_runs.recover()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -82,6 +86,7 @@ class Workroom:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.scheduler.run(), name="instructions: scheduler")
                 tasks.create_task(self._record.run(), name="instructions: record")
+                tasks.create_task(self.rule_runs.run(), name="instructions: runs of rules")
                 tasks.create_task(past, name="instructions: history")
         finally:
             self._training.close()

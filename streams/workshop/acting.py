@@ -15,6 +15,7 @@ from agents.dispatcher import NotWaitingError
 from agents.entry import Entry, Stage
 from agents.identity import instructed
 from agents.policy import Decision
+from agents.run import Order
 from agents.scheduler import Call, ToolError, UnknownOutcomeError
 from schemas.action import MQTT, Action, Cause
 from schemas.device import DeviceId
@@ -126,7 +127,6 @@ class Acting:
 
     def _made(self, call: Call, wish: Wish, seconds: float) -> Action:
         order, now = call.order, self._calendar.now
-        by_instruction = Cause(instruction_id=order.run_id, task=call.task.key, principal=order.principal, role=order.role)
         return Action(
             action_id=_id(call),
             site=order.site,
@@ -134,9 +134,9 @@ class Acting:
             device_id=wish.device,
             via=wish.via,
             arguments=wish.arguments,
-            cause=order.cause or by_instruction,
+            cause=_cause(order, call.task.key),
             requested_at=rfc3339(now),
-            expires_at=rfc3339(Micros(now + round(seconds * SECOND))),
+            expires_at=rfc3339(Micros(now + round(max(seconds, order.expires or 0.0) * SECOND))),
         )
 
     async def _outcome(self, call: Call, entry: Entry) -> Mapping[str, Any]:
@@ -150,6 +150,13 @@ class Acting:
             if self._calendar.now >= entry.action.expiry + GRACE and entry.stage is not Stage.WAITING:
                 raise UnknownOutcomeError(f"action {entry.action.action_id}: {entry.detail or 'no answer in time'}")
             entry = await self._side.later(entry, LOOK)
+
+
+def _cause(order: Order, task: str) -> Cause:
+    """Of a runbook's run the alarm, as the policy asks how severe it is."""
+    if order.cause is not None:
+        return msgspec.structs.replace(order.cause, run_id=order.run_id, task=task)
+    return Cause(instruction_id=order.run_id, task=task, principal=order.principal, role=order.role)
 
 
 def _settled(entry: Entry) -> Mapping[str, Any] | None:

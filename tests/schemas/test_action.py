@@ -12,9 +12,10 @@ from schemas.event import Severity
 ALARM = {"alert_id": "al-1", "condition": "fault", "severity": Severity.HIGH}
 TASK = {"instruction_id": "in-1", "task": "close-1"}
 WHO = {"principal": "ann", "role": "operator"}
+RUN = {"run_id": "run-1", "task": "close-1"}
 
 
-@pytest.mark.parametrize("given", [ALARM, TASK, {"undoes": "action-1"}])
+@pytest.mark.parametrize("given", [ALARM, TASK, ALARM | RUN, {"undoes": "action-1"}])
 def test_one_reason(given: dict[str, str]) -> None:
     cause = Cause(**given, **WHO)  # type: ignore[arg-type]
     assert msgspec.json.decode(msgspec.json.encode(cause), type=Cause) == cause
@@ -31,6 +32,10 @@ def test_one_reason(given: dict[str, str]) -> None:
         {"instruction_id": "in-1"},
         {"task": "close-1", "undoes": "action-1"},
         {"condition": "fault", "undoes": "action-1"},
+        RUN,
+        TASK | {"run_id": "run-1"},
+        ALARM | {"run_id": "run-1"},
+        ALARM | {"task": "close-1"},
     ],
 )
 def test_not_none_and_not_two(given: dict[str, str]) -> None:
