@@ -6,7 +6,7 @@ PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model bench-api bench-dynamic bench-ablation soak pretrain pretrain-plan pins clean
+.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model bench-api bench-dynamic bench-ablation soak pretrain pretrain-plan pretrain-intents pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ PLAN_SETS ?= --set tests/agents/toolsets/hub.json tests/agents/toolsets/hub.ndjs
 PLAN_FOREIGN := --foreign tests/agents/toolsets/media.json tests/agents/toolsets/media.ndjson tests/agents/toolsets/media.ndjson \
                 --foreign tests/agents/toolsets/plant.json tests/agents/toolsets/plant.ndjson tests/agents/toolsets/plant.ndjson
 # As shipped: PLAN_SETS with '--set tools.json requests.ndjson truth.ndjson' of UltraTool before the two of our own.
+pretrain-intents: $(VENV)/.dev ## what parts of instructions ask for, anew from sentences with known plans (seconds)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m agents.parser.lessons tests/agents/instructions/plant.ndjson tests/agents/instructions/*.train.ndjson
+
 pretrain-plan: $(VENV)/.dev ## the weights that judge tools nobody has planned with, anew from tool sets (minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m graph.nn.toolgraph.pretraining $(PLAN_SETS) $(PLAN_FOREIGN)
 

@@ -14,7 +14,7 @@ from agents.parser.conditions import Conditional, conditionals
 from agents.parser.cues import Anchor
 from agents.parser.drafts import TELLING, Draft
 from agents.parser.handlers import SERIES, handled
-from agents.parser.orders import ordered
+from agents.parser.orders import ACTS, ordered
 from agents.parser.reading import Clause, Fragment, Placed, Reading
 from agents.parser.scene import BACK, Scene
 from agents.parser.subjects import condition_of
@@ -205,14 +205,20 @@ class Composer:
         suspended = scene.active
         if clause.anchors[0].tool == "write_report" and _UNCONDITIONAL.search(first.mark):
             scene.active = []
+        before = list(self._sentence)
         for anchor in sorted(clause.anchors, key=lambda anchor: anchor.tool in TELLING):
             self._sentence += handled(scene, anchor, clause)
         scene.active = suspended
         for one in self._behind(clause, following):
             self._apply(one, [])
-            for draft in self._sentence:
-                if draft.asked and draft.key not in {condition.task for condition in scene.active}:
-                    draft.when = list(scene.active)
+            self._tie(before)
+
+    def _tie(self, before: list[Draft]) -> None:
+        """A condition that stands behind what it is for; what was only to be looked at `before` that is looked at anyway."""
+        sources = {condition.task for condition in self.scene.active}
+        for draft in self._sentence:
+            if draft.asked and draft.key not in sources and (draft.tool in ACTS or draft not in before):
+                draft.when = list(self.scene.active)
 
     def _before(self, clause: Clause) -> list[Conditional]:
         found = []

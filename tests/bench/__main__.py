@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-PARTS = ("decode", "merge", "log", "replay", "latency", "restart", "sparkplug", "policy", "plan")
+PARTS = ("decode", "merge", "log", "replay", "latency", "restart", "sparkplug", "policy", "plan", "instructions")
 MODEL = ("temporal",)
 """The temporal graph network: `make bench-model`."""
 GRAPH = ("dynamic", "ablation")
