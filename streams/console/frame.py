@@ -14,6 +14,7 @@ from nicegui.element import Element
 from agents.dispatcher import NotParkedError, NotWaitingError
 from agents.entry import Stage
 from agents.roster import UnknownAlarmError
+from agents.scheduler import BusyError, NoSuchRunError
 from agents.undo import NotUndoableError
 from agents.verbs import RefusedError
 from graph.store import StoreError
@@ -24,12 +25,19 @@ from streams.console.door import visitor
 from streams.console.scenes import Scenes
 from streams.console.watch import Watch
 from streams.controlroom import ControlRoom
+from streams.instructions import ChangedPlanError, NotYoursError
 from streams.plantview import NotHereError, UnknownDeviceError
 from streams.roles import Role
 
 logger = logging.getLogger(__name__)
 PACE = 0.5
 """Seconds between two looks of a page at what is new."""
+
+
+class NotTakenError(Exception):
+    """What somebody has written is not taken as it is."""
+
+
 WORDS = (
     RefusedError,
     UnknownAlarmError,
@@ -38,6 +46,11 @@ WORDS = (
     NotWaitingError,
     NotParkedError,
     NotUndoableError,
+    BusyError,
+    NoSuchRunError,
+    ChangedPlanError,
+    NotYoursError,
+    NotTakenError,
     StoreError,
     NotAllowed := PermissionError,
 )

@@ -19,6 +19,7 @@ from streams.console.device import DevicePage
 from streams.console.door import Door, Login
 from streams.console.figures import FiguresPage
 from streams.console.frame import Console
+from streams.console.instructions import InstructionsPage
 from streams.console.plant import PlantPage
 from streams.console.scenes import Scenes, Where
 from streams.console.watch import Watch
@@ -26,8 +27,8 @@ from streams.controlroom import ControlRoom
 
 PATIENCE = 30.0
 """Seconds that a page may take; a plant of 100,000 devices is counted within them on a slow machine."""
-PAGES = ("/", "/alarms", "/figures", "/actions", "/favicon.ico")
-BELOW = ("/devices/", "/faults/", "/_nicegui/", "/_nicegui_ws/")
+PAGES = ("/", "/alarms", "/figures", "/actions", "/instructions", "/favicon.ico")
+BELOW = ("/devices/", "/faults/", "/instructions/", "/_nicegui/", "/_nicegui_ws/")
 HEAD = """
 <meta name="referrer" content="same-origin">
 <script>document.documentElement.dataset.theme = localStorage.getItem("openautoglm-theme") || "";</script>
@@ -104,3 +105,11 @@ def _pages(console: Console) -> None:
     @ui.page("/actions", title=f"Actions · {site}", response_timeout=PATIENCE)
     async def actions() -> None:
         await ActionsPage(console).begin()
+
+    @ui.page("/instructions", title=f"Instructions · {site}", response_timeout=PATIENCE)
+    async def instructions() -> None:
+        await InstructionsPage(console).begin()
+
+    @ui.page("/instructions/{run_id}", title=f"Instruction · {site}", response_timeout=PATIENCE)
+    async def instruction(run_id: str) -> None:
+        await InstructionsPage(console, run_id).begin()

@@ -6,9 +6,10 @@ const PAGES = [
   { key: "alarms", href: "/alarms", label: "Alarms", hint: "a" },
   { key: "figures", href: "/figures", label: "Figures", hint: "f" },
   { key: "actions", href: "/actions", label: "Actions", hint: "t" },
+  { key: "instructions", href: "/instructions", label: "Instructions", hint: "i" },
 ];
 const KEYS = [
-  ["g then p, a, f, t", "go to plant, alarms, figures, actions"],
+  ["g then p, a, f, t, i", "go to plant, alarms, figures, actions, instructions"],
   ["/", "search for a device, or filter the list"],
   ["Tab, Shift+Tab", "from one thing to the next; the focus is always framed"],
   ["Enter", "open a device, a zone, a fault"],
