@@ -56,7 +56,7 @@ class Interpreter:
         except TaskGraphError as error:
             return Understood(None, (f"This cannot be put in order: {error}",), form.wire())
         questions = [*questions, *_missing(graph)]
-        if not graph.tasks:
+        if not graph.tasks and not questions:
             questions.append(f"I do not see what is to be done. You can say, for example: {'; '.join(EXAMPLES)}")
         return Understood(graph if not questions else None, tuple(questions), form.wire())
 

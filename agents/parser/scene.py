@@ -129,8 +129,11 @@ class Scene:
             return said
         signals = self.reading.names.signals_of(device)  # type: ignore[arg-type]  # an id, as references are no text
         found = chosen(signals, said)
-        if found is None and signals:
-            self.ask(f"{device} has no {said.replace('_', ' ')}. Its signals are {', '.join(signals)}: which one?")
+        if found is None:
+            others = (
+                f"Its signals are {', '.join(signals)}: which one?" if signals else "It has no signals: which device is meant?"
+            )
+            self.ask(f"{device} has no {said.replace('_', ' ')}. {others}")
         return found or said
 
     def owner(self, signal: str) -> Device | None:
