@@ -57,7 +57,7 @@ class Responder:
         self.clock = clock
         self._dispatcher = dispatcher
         self._ledger = ledger
-        self._mqtt = mqtt
+        self.mqtt = mqtt
         self.observers: list[Callable[[Entry], None]] = []
         self.live: Live | None = None
         """Where the graph is to be had while it does not move."""
@@ -107,7 +107,7 @@ class Responder:
         """Keep up the connection for commands, and close what nobody answered or approved in time, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._mqtt.run(), name="responder: MQTT")
+                tasks.create_task(self.mqtt.run(), name="responder: MQTT")
                 while True:
                     await asyncio.sleep(TICK)
                     await self._tell(self._dispatcher.expire(self.clock.now))

@@ -19,6 +19,7 @@ from graph.detection import Model, load
 from schemas.device import DeviceId
 from streams.analysis import Analysis
 from streams.broker import SqliteLog
+from streams.commandfile import Commands
 from streams.controlroom import ControlRoom
 from streams.crashpoints import CrashPoints
 from streams.feed import Feed
@@ -31,8 +32,10 @@ from streams.listening import ApiServer
 from streams.liveplant import LiveHands, LivePlant
 from streams.mqtt import Address, EmbeddedBroker
 from streams.outbox import Outbox
+from streams.outlets import SparkplugOutlet, SparkplugPlace, place_of
 from streams.pipeline import Pipeline
 from streams.plantclock import PlantClock
+from streams.plantview import Live
 from streams.projection import PipelineSource, Projection, graph_store
 from streams.publisher import Publisher
 from streams.readiness import Progress
@@ -168,16 +171,16 @@ class Service:
             keep=settings.keep_records,
             crash=crash,
         )
-        responder.live = LivePlant(analysis)
+        responder.live = live = LivePlant(analysis)
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
+        responder.mqtt.sparkplug = sparkplug_outlet(settings, sparkplug, live)
 
         def zone_of(device: DeviceId) -> str | None:
             return pipeline.topology.zone_of(device)  # another object after a restore
 
         feed = Feed(store, zone_of=zone_of)
-        webhooks = webhooks_of(settings, folder, feed)
-        stack.callback(webhooks.close)
+        webhooks = stack.enter_context(closing(webhooks_of(settings, folder, feed)))
         room = self._room(stack, folder, analysis, responder, journal=journal, store=store, feed=feed, outbox=outbox)
         workroom = Workroom(
             settings, folder, analysis, responder, room=room, training=training, interpreter=self._interpreter, crash=crash
@@ -258,6 +261,22 @@ def sparkplug_host(
     if settings.sparkplug_role is SparkplugRole.OFF:
         return None
     return SparkplugHost(Manner.of(settings), address=address, outbox=outbox, crash=crash, stored=stored)
+
+
+def sparkplug_outlet(settings: Settings, host: SparkplugHost | None, live: Live) -> SparkplugOutlet:
+    """The way to devices that came by Sparkplug, as the live graph has it. Raises RuleFileError, OSError."""
+
+    async def place(device: DeviceId) -> SparkplugPlace | None:
+        return await live.read(lambda topology: place_of(topology, device))
+
+    return SparkplugOutlet(host, commands_of(settings), place)
+
+
+def commands_of(settings: Settings) -> Commands:
+    """What Sparkplug's devices are told by which verb. Raises RuleFileError, OSError."""
+    if settings.sparkplug_commands is None:
+        return Commands()
+    return Commands.load(settings.sparkplug_commands, settings.policy)
 
 
 def webhooks_of(settings: Settings, folder: Folder, feed: Feed) -> Webhooks:

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     sparkplug_rebirth_throttle: float = Field(
         default=10, gt=0, description="Seconds at least between two requests for one edge node's rebirth."
     )
+    sparkplug_commands: Path | None = Field(
+        default=None, description="YAML file: which metric a verb writes. Without it no action goes to a Sparkplug device."
+    )
 
     neo4j_uri: str | None = Field(
         default=None, description="Database of the graph over time, e.g. neo4j://host:7687; without one it is a file in `data`."

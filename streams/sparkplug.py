@@ -16,11 +16,13 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from schemas.event import Micros
+from schemas.sparkplug.command import Write
 from schemas.sparkplug.host import Host, rebirth_request
+from schemas.sparkplug.model import SparkplugError
 from schemas.sparkplug.outcome import Outcome
 from schemas.sparkplug.session import Rules
 from schemas.sparkplug.state import State, encode_state, reply
-from schemas.sparkplug.topic import filters, state_topic
+from schemas.sparkplug.topic import EdgeNode, filters, state_topic
 from streams.crashpoints import CrashPoint, CrashPoints
 from streams.mqtt import Address, Connection, Message, Session, Will, connections, grouped
 from streams.outbox import Outbox, Refused
@@ -34,6 +36,7 @@ FAREWELL = 2.0
 STAGGER = (50_000, 500_000)
 """Microseconds between which an active host leaves the asking to others."""
 COMMAND_QOS = 0
+COMMANDING = frozenset({SparkplugRole.ACTIVE, SparkplugRole.PRIMARY})
 MILLISECOND = 1000
 
 
@@ -90,6 +93,7 @@ class SparkplugHost:
         self._crash = crash
         self._stored = stored
         self._clock = clock
+        self._connection: Connection | None = None
         self._moved = asyncio.Event()
         self._own = State(online=True, timestamp=0)
         self._warned = False
@@ -106,6 +110,18 @@ class SparkplugHost:
             async for connection in links:
                 await self._meet(connection)
 
+    async def write(self, node: EdgeNode, write: Write) -> None:
+        """Send a command, once. Raises SparkplugError: nothing was sent; after any other error nobody knows."""
+        if self._manner.role not in COMMANDING:
+            raise SparkplugError(
+                f"a host that is {self._manner.role} publishes no commands: set sparkplug_role to active or primary"
+            )
+        connection = self._connection
+        if connection is None:
+            raise SparkplugError("the MQTT broker is away")
+        topic, payload = self.host.write(node, write, self._clock())
+        await connection.publish(topic, payload, qos=COMMAND_QOS)
+
     # --- Connection ----------------------------------------------------------------------------------------------------
 
     def _will(self) -> Will | None:
@@ -120,6 +136,7 @@ class SparkplugHost:
         try:
             await self._tell(connection, self._own)
             await self._act(self.host.back(self._clock()), connection)
+            self._connection = connection
             self.connected.set()
             async with asyncio.TaskGroup() as tasks:
                 timing = tasks.create_task(self._keep_time(connection), name="sparkplug: timers")
@@ -132,6 +149,7 @@ class SparkplugHost:
             raise
         finally:
             self.connected.clear()
+            self._connection = None
         await self._act(self.host.lost(self._clock()), None)
 
     async def _tell(self, connection: Connection, state: State) -> None:

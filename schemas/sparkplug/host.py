@@ -12,6 +12,7 @@ from schemas.decode import shown
 from schemas.event import Micros
 from schemas.finding import Invalid
 from schemas.sparkplug.codec import decode, encode
+from schemas.sparkplug.command import Write
 from schemas.sparkplug.datatype import Datatype
 from schemas.sparkplug.mapping import MILLISECOND, REBIRTH, Counts
 from schemas.sparkplug.model import Held, Metric, Payload, SparkplugError
@@ -57,6 +58,15 @@ class Host:
     def back(self, now: Micros) -> Outcome:
         """There is a connection again."""
         return self._all(lambda session, out: session.missed(now, out), list(self.sessions))
+
+    def write(self, node: EdgeNode, write: Write, now: Micros) -> tuple[str, bytes]:
+        """Topic and payload of the command to a device, or to the node. Raises SparkplugError: then nothing is to be sent."""
+        session = self.sessions.get(node)
+        if session is None:
+            raise SparkplugError(f"{write.device_id} is not there: no birth of it stands")
+        kind = MessageType.NCMD if write.device is None else MessageType.DCMD
+        topic = node.topic(kind, write.device)
+        return topic, session.write(write, now)
 
     @property
     def due(self) -> Micros | None:

@@ -17,7 +17,7 @@ from schemas import bounds
 from schemas.device import DeviceId, Signal, SignalKind, SignalName
 from schemas.event import Micros, Quality, SignalValue, Telemetry
 from schemas.sparkplug.datatype import Datatype
-from schemas.sparkplug.model import Metric, SparkplugError, Template
+from schemas.sparkplug.model import Held, Metric, SparkplugError, Template
 from schemas.sparkplug.names import element_name, signal_name
 from schemas.sparkplug.values import datatype, metric_value, properties
 
@@ -83,11 +83,13 @@ class Scope:
     """What one birth announced: data types by path, and the value that stands for each signal.
 
     `past` holds the newest time of each signal's history; it outlives the birth, because what was written stays written.
+    `announced` are the metrics themselves, without elements and members: what a command may name.
     """
 
     def __init__(self, device_id: DeviceId, past: dict[SignalName, int]) -> None:
         self.device_id = device_id
         self.kinds: dict[str, Datatype] = {}
+        self.announced: dict[str, Datatype] = {}
         self.live: dict[SignalName, Live] = {}
         self.past = past
 
@@ -269,3 +271,17 @@ def _quality(details: dict[str, Any]) -> Quality:
         return Quality.GOOD
     code = details["Quality"]
     return QUALITIES.get(code, Quality.UNCERTAIN) if isinstance(code, int) else Quality.UNCERTAIN
+
+
+def silent(name: str) -> bool:
+    """Whether a metric belongs to the protocol, not to the plant."""
+    return name == BD_SEQ or name.startswith(CONTROLS)
+
+
+def bd_seq(metrics: tuple[Metric, ...], alias: int | None = None) -> int | None:
+    """The birth's number, by name or by alias. A death that carries one nameless metric can mean no other."""
+    for metric in metrics:
+        nameless = metric.name is None and (len(metrics) == 1 or (alias is not None and metric.alias == alias))
+        if metric.name == BD_SEQ or nameless:
+            return metric.value if metric.held in {Held.INT, Held.LONG} else 0 if metric.held == Held.NOTHING else None
+    return None

@@ -17,12 +17,14 @@ import msgspec
 from schemas import bounds
 from schemas.device import SignalName
 from schemas.event import Body, Connected, Disconnected, Micros, Stamp
-from schemas.sparkplug.mapping import BD_SEQ, CONTROLS, LATEST, MILLISECOND, PROPERTIES, Counts, Readings, Scope
-from schemas.sparkplug.model import Held, Metric
+from schemas.sparkplug.command import Write, Writes
+from schemas.sparkplug.mapping import BD_SEQ, LATEST, MILLISECOND, PROPERTIES, Counts, Readings, Scope, bd_seq, silent
+from schemas.sparkplug.model import Metric, SparkplugError
 from schemas.sparkplug.names import device_id
 from schemas.sparkplug.outcome import EVENTS_OF_ONE, Outcome, Writer, refuse
 from schemas.sparkplug.sequence import ROUND, Arrival, Sequence, Turn
 from schemas.sparkplug.topic import EdgeNode, MessageType
+from schemas.sparkplug.values import KNOWN
 
 SECOND = 1_000_000
 MOST_TOLD = 2000
@@ -73,6 +75,7 @@ class Session:
         self._order = Sequence()
         self._devices: dict[str | None, Device] = {None: Device()}
         self._aliases: dict[int, tuple[str | None, str] | None] = {}
+        self._writes = Writes()
         self._births_until: Micros | None = None
         self._wanted = False
         self._tried = 0
@@ -115,6 +118,17 @@ class Session:
             self._tried = 0
             self._want(now, out)
 
+    def write(self, write: Write, now: Micros) -> bytes:
+        """The payload of a command. Raises SparkplugError where nothing may be sent: nobody is there, or has no such metric."""
+        device = self._devices.get(write.device)
+        if not self.online or device is None or not device.online or device.scope is None:
+            raise SparkplugError(f"{write.device_id} is not there: no birth of it stands")
+        kind = device.scope.announced.get(write.metric)
+        if kind is None:
+            raise SparkplugError(f"the last birth of {write.device_id} announced no metric {write.metric[:128]!r}")
+        alias = next((alias for alias, found in self._aliases.items() if found == (write.device, write.metric)), None)
+        return self._writes.add(write, kind, alias, now)
+
     @property
     def due(self) -> Micros | None:
         """When `tick` has something to do."""
@@ -156,7 +170,7 @@ class Session:
         self.online = self.known = True
         self.interrupted = self._wanted = False
         self._tried = 0
-        self.bd_seq = _bd_seq(arrival.payload.metrics)
+        self.bd_seq = bd_seq(arrival.payload.metrics)
         for name, device in self._devices.items():
             device.scope = None
             device.awaited = device.online and name is not None
@@ -168,7 +182,7 @@ class Session:
     def _ndeath(self, arrival: Arrival, out: Outcome) -> None:
         """Counts only if it belongs to the last birth: a will may come after the next session has begun."""
         alias = next((alias for alias, found in self._aliases.items() if found == (None, BD_SEQ)), None)
-        number = _bd_seq(arrival.payload.metrics, alias)
+        number = bd_seq(arrival.payload.metrics, alias)
         if not self.known:
             # Who this is we cannot tell, so it is not there; if a newer session of it runs, its rebirth will say so.
             self.known = self._devices[None].online = True
@@ -256,24 +270,30 @@ class Session:
             return
         unknown = self._counts.unknown
         readings = Readings(device.scope, self._counts, self._sent(arrival))
+        at = Micros(min(self._sent(arrival), arrival.at))
+        answers: list[tuple[Micros, Body]] = []
         for metric in arrival.payload.metrics:
-            self._datum(metric, readings, arrival.topic.device)
-        self._write(turn, readings, out)
+            name = self._datum(metric, readings, arrival.topic.device)
+            if name is not None and (answer := self._writes.reported(arrival.topic.device, name, metric, at)) is not None:
+                answers.append((at, answer))
+        self._write(turn, readings, out, after=answers)
         if self._counts.unknown > unknown:
             self._want(arrival.at, out)
 
-    def _datum(self, metric: Metric, readings: Readings, device: str | None) -> None:
+    def _datum(self, metric: Metric, readings: Readings, device: str | None) -> str | None:
+        """Take a metric in; its name, if that is known."""
         name = metric.name
         if name is None and metric.alias is not None:
             found = self._aliases.get(metric.alias, ())
             if found is None or (found and found[0] != device):
                 readings.problems.append(f"metric {metric.called()}: the alias belongs to another metric of the edge node too")
-                return
+                return None
             name = found[1] if found else None
         if name is None:
             self._counts.unknown += 1
-        elif not _silent(name):
+        elif not silent(name):
             readings.take(name, metric)
+        return name
 
     # --- Births --------------------------------------------------------------------------------------------------------
 
@@ -287,6 +307,8 @@ class Session:
         if name is not None:
             details["sparkplugDevice"] = name
         facts = self._announced(arrival.payload.metrics, name, readings)
+        named = ((one.name, KNOWN.get(one.datatype or 0)) for one in arrival.payload.metrics)
+        scope.announced = {one: kind for one, kind in named if one not in (None, BD_SEQ) and kind is not None}
         connected = Connected(
             scope.device_id,
             "gateway" if name is None else "unknown",
@@ -295,7 +317,7 @@ class Session:
             properties={**details, **facts},
         )
         at = self._presence(device, self._sent(arrival), arrival.at)
-        self._write(turn, readings, out, [(at, connected)])
+        self._write(turn, readings, out, before=[(at, connected)])
 
     def _announced(self, metrics: tuple[Metric, ...], device: str | None, readings: Readings) -> dict[str, bool | float | str]:
         """Take a birth's metrics in; those that are facts about the device, not signals."""
@@ -312,15 +334,23 @@ class Session:
                     readings.problems.append(f"metric {metric.called()}: alias {metric.alias} is given twice")
             if name.startswith(PROPERTIES):
                 readings.fact(name, metric, facts)
-            elif not _silent(name):
+            elif not silent(name):
                 readings.take(name, metric, birth=True)
         return facts
 
     # --- Out -----------------------------------------------------------------------------------------------------------
 
-    def _write(self, turn: Turn, readings: Readings, out: Outcome, before: Iterable[tuple[Micros, Body]] = ()) -> None:
+    def _write(
+        self,
+        turn: Turn,
+        readings: Readings,
+        out: Outcome,
+        *,
+        before: Iterable[tuple[Micros, Body]] = (),
+        after: Iterable[tuple[Micros, Body]] = (),
+    ) -> None:
         writer = self._writer(turn.count, turn.arrival.digest, out)
-        for at, body in (*before, *readings.events()):
+        for at, body in (*before, *readings.events(), *after):
             writer.add(at, body)
         if readings.problems:
             refuse(turn.arrival, "; ".join(readings.problems)[:MOST_TOLD], out)
@@ -360,17 +390,3 @@ class Session:
             self._tried += 1
             self._counts.rebirths += 1
             out.rebirths.append(self.node)
-
-
-def _silent(name: str) -> bool:
-    """Whether a metric belongs to the protocol, not to the plant."""
-    return name == BD_SEQ or name.startswith(CONTROLS)
-
-
-def _bd_seq(metrics: tuple[Metric, ...], alias: int | None = None) -> int | None:
-    """The birth's number, by name or by alias. A death that carries one nameless metric can mean no other."""
-    for metric in metrics:
-        nameless = metric.name is None and (len(metrics) == 1 or (alias is not None and metric.alias == alias))
-        if metric.name == BD_SEQ or nameless:
-            return metric.value if metric.held in {Held.INT, Held.LONG} else 0 if metric.held == Held.NOTHING else None
-    return None

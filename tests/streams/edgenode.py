@@ -33,7 +33,8 @@ class Press:
         self.library = library
         self.port = port
         self.node = library.EdgeNode(GROUP, EDGE, self.metrics(), cmd_callback=self.commanded)
-        self.pump = library.Device(DEVICE, [self.metric("flow", "DOUBLE", 4.5)], cmd_callback=lambda *_: None)
+        metrics = [self.metric("flow", "DOUBLE", 4.5), self.metric("Control/Run", "BOOLEAN", False)]
+        self.pump = library.Device(DEVICE, metrics, cmd_callback=self.told_to)
         self.births = 0
 
     def metric(self, name: str, kind: str, value: Any) -> Any:
@@ -63,6 +64,13 @@ class Press:
         tell("commanded", metrics=wanted, qos=int(message.qos), retain=bool(message.retain))
         if wanted == {"Node Control/Rebirth": True}:
             self.rebirth()
+
+    def told_to(self, _: Any, message: Any) -> None:
+        """Does it, and reports it."""
+        wanted = {metric.name: metric.value for metric in message.payload.metrics}
+        tell("pump commanded", metrics=wanted, qos=int(message.qos), retain=bool(message.retain))
+        kinds = {"flow": "DOUBLE", "Control/Run": "BOOLEAN"}
+        self.node.update_device(DEVICE, [self.metric(name, kinds[name], value) for name, value in wanted.items()])
 
     def rebirth(self) -> None:
         """Both births again, under the same bdSeq: the library makes them at a connection only, and counts on by then."""

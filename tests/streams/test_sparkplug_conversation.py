@@ -19,11 +19,13 @@ import pytest
 from deploy.local.services import Local
 from graph.topology import DeviceState, Topology
 from schemas.device import DeviceId, SignalName
-from schemas.event import Micros
+from schemas.event import ActionResult, ActionStatus, Micros
 from schemas.frame import unpack
 from schemas.sparkplug.codec import decode, encode
+from schemas.sparkplug.command import Write
 from schemas.sparkplug.datatype import Datatype
-from schemas.sparkplug.model import DataSet, MetaData, Metric, Payload, Property, PropertySet, Row, Template
+from schemas.sparkplug.model import DataSet, MetaData, Metric, Payload, Property, PropertySet, Row, SparkplugError, Template
+from schemas.sparkplug.topic import EdgeNode as EdgeNodeId
 from schemas.sparkplug.values import metric
 from streams.crashpoints import CrashPoints
 from streams.mqtt import Address
@@ -198,6 +200,35 @@ async def test_a_whole_life_of_an_independent_edge_node(peer: Path, mosquitto: L
             graph = await plant.until(lambda graph: state(graph, PRESS) is DeviceState.DISCONNECTED)
             assert value(graph, PRESS, "heat") == -42
             assert plant.host.host.counts.refused == 0
+
+
+async def test_an_independent_edge_node_does_what_it_is_told(peer: Path, mosquitto: Local, outbox: Outbox) -> None:
+    """Its device's metric is written, and its report is the answer."""
+    node_id = EdgeNodeId("Halle 1", "press")
+    async with (
+        edge_node(peer, mosquitto.port, "telling") as node,
+        hosting(mosquitto.port, outbox, "telling", SparkplugRole.PRIMARY) as plant,
+    ):
+        await plant.until(lambda graph: value(graph, PUMP, "flow") == 4.5)
+        for name, wanted in (("Control/Run", True), ("flow", 7)):
+            until = Micros(now() + 60_000_000)
+            write = Write(action_id=f"action-{name}", device_id=PUMP, device="pump", metric=name, value=wanted, until=until)
+            await plant.host.write(node_id, write)
+        seen = await told(node, "pump commanded", 2)
+        assert [one["metrics"] for one in seen] == [{"Control/Run": True}, {"flow": 7.0}]
+        assert {(one["qos"], one["retain"]) for one in seen} == {(0, False)}
+        await plant.until(lambda graph: (value(graph, PUMP, "Control/Run"), value(graph, PUMP, "flow")) == (True, 7.0))
+        events = [event for _, frame in await outbox.waiting(10_000) for event in unpack(frame)]
+        answers = [event.body for event in events if isinstance(event.body, ActionResult)]
+        assert [(one.action_id, one.device_id, one.status) for one in answers] == [
+            ("action-Control/Run", PUMP, ActionStatus.SUCCEEDED),
+            ("action-flow", PUMP, ActionStatus.SUCCEEDED),
+        ]
+        write = Write(action_id="a", device_id=PUMP, device="pump", metric="none", value=1, until=Micros(0))
+        with pytest.raises(SparkplugError, match="announced no metric"):
+            await plant.host.write(node_id, write)
+    with pytest.raises(SparkplugError, match="the MQTT broker is away"):
+        await plant.host.write(node_id, write)
 
 
 async def test_a_host_that_comes_late_asks_and_its_own_end_is_seen(peer: Path, mosquitto: Local, outbox: Outbox) -> None:
