@@ -23,13 +23,16 @@ CREATE TABLE IF NOT EXISTS steps (place INTEGER PRIMARY KEY, run_id TEXT NOT NUL
 CREATE INDEX IF NOT EXISTS steps_by_run ON steps (run_id);
 """
 COLUMNS = "run_id, state, updated_at, cancelled_by, body"
+MOST_PLANNED, MOST_ENDED = 1_000, 5_000
+"""Runs that are kept: of those that people planned and never began, and of those that have ended, the newest."""
 Result = TypeVar("Result")
 
 
 class SqliteRuns:
     """`Runs` in one file. Each call is one transaction, in a thread, so that the event loop goes on."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, most_planned: int = MOST_PLANNED, most_ended: int = MOST_ENDED) -> None:
+        self._most_planned, self._most_ended = most_planned, most_ended
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -44,7 +47,9 @@ class SqliteRuns:
     async def plan(self, order: Order, at: str) -> Run:
         def work(connection: sqlite3.Connection) -> Run:
             command = "INSERT OR IGNORE INTO runs VALUES (NULL, ?, ?, ?, NULL, ?)"
-            connection.execute(command, (order.run_id, RunState.PLANNED, at, msgspec.json.encode(order)))
+            row = (order.run_id, RunState.PLANNED, at, msgspec.json.encode(order))
+            if connection.execute(command, row).rowcount > 0:
+                _forget(connection, planned=self._most_planned, ended=self._most_ended)
             held = _run(connection, order.run_id)
             assert held is not None
             return held
@@ -102,6 +107,19 @@ class SqliteRuns:
                 return result
 
         return await asyncio.to_thread(guarded)
+
+
+def _forget(connection: sqlite3.Connection, *, planned: int, ended: int) -> None:
+    """The oldest beyond what is kept. What a runbook has planned is to run, and stays until it has."""
+    role = "json_extract(CAST(body AS TEXT), '$.role')"
+    for which, keep in (
+        (f"state = 'planned' AND {role} <> 'runbook'", planned),
+        ("state NOT IN ('planned', 'running')", ended),
+    ):
+        old = f"SELECT run_id FROM runs WHERE {which} ORDER BY place DESC LIMIT -1 OFFSET {keep}"  # noqa: S608 - text of this file
+        gone = connection.execute(old).fetchall()
+        connection.executemany("DELETE FROM steps WHERE run_id = ?", gone)
+        connection.executemany("DELETE FROM runs WHERE run_id = ?", gone)
 
 
 def _run(connection: sqlite3.Connection, run_id: str) -> Run | None:
