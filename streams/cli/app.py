@@ -22,6 +22,7 @@ from streams.cli import (
     policies,
     projection,
     recordings,
+    runbooks,
     schema,
     topology,
 )
@@ -58,6 +59,7 @@ GROUPS = {
     "events": events.app,
     "action": actions.app,
     "policy": policies.app,
+    "runbook": runbooks.app,
     "audit": audit.app,
     "runs": instructions.app,
     "key": keys.app,

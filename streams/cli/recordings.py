@@ -79,7 +79,7 @@ def replay(
     """Run recordings through the pipeline of the live service, as fast as possible."""
     try:
         trained = load(model) if model is not None else None
-        with progress("replaying", _size(events)) as advance:
+        with progress("replaying", size(events)) as advance:
             summary = replaying.replay(events, out, site=site, model=trained, advance=advance)
     except (UnreadableError, ModelError) as error:
         fail(str(error), Exit.UNREADABLE)
@@ -94,7 +94,7 @@ def replay(
         )
 
 
-def _size(paths: list[Path]) -> float:
+def size(paths: list[Path]) -> float:
     try:
         return float(sum(path.stat().st_size for path in paths))
     except OSError as error:
@@ -109,7 +109,7 @@ def validate(
     """Check each line against its event type's schema; invalid lines are named with reason and JSON pointer."""
     valid = invalid = 0
     try:
-        with progress("validating", _size(files)) as advance:
+        with progress("validating", size(files)) as advance:
             for path in files:
                 for decoded in chunks(path, advance=advance):
                     valid += len(decoded.events)

@@ -38,7 +38,8 @@ rules:
 """
 SEVERE = """
 @id("tell") permit (principal is Runbook, action == Action::"notify", resource);
-@id("isolate when critical") permit (principal is Runbook, action == Action::"isolate", resource) when { context.severity >= 4 };
+@id("isolate when critical") permit (principal is Runbook, action == Action::"isolate", resource)
+when { context.severity >= 4 };
 """
 
 
