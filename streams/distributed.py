@@ -91,7 +91,10 @@ class Pipelines:
 
     def __call__(self, site: str) -> Pipeline:
         projected = self._settings.neo4j_uri is not None
-        return pipeline_of(self._settings, site, self._model(site), projected=projected)
+        pipeline = pipeline_of(self._settings, site, self._model(site), projected=projected)
+        if pipeline.asks_for_runs:
+            logger.warning("site %s: a worker carries out no runs, so the tasks of the runbook's rules are not done", site)
+        return pipeline
 
     def _model(self, site: str) -> Model | None:
         folder = self._settings.model

@@ -102,6 +102,11 @@ class Pipeline:
         return self._reorder.watermark
 
     @property
+    def asks_for_runs(self) -> bool:
+        """Whether the runbook has rules with tasks."""
+        return any(rule.tasks for rule in self._runbook.rules)
+
+    @property
     def model_name(self) -> str:
         return self._detector.model.name
 

@@ -11,6 +11,7 @@ import pytest
 from agents import policylint, policytests
 from agents.alarmrules import About, AlarmRule, AlarmRules, AlarmRulesFile, SuppressWhen
 from agents.alarms import AlarmSettings
+from agents.catalogue import plant_tools
 from agents.cedar import Source
 from agents.entry import Stage
 from agents.fakes import MemoryLedger
@@ -18,7 +19,9 @@ from agents.plantfile import Blast, HazardClass, PlantFile, Protected
 from agents.policyfolder import VERBS, Policy
 from agents.policytests import Case, DeviceFacts, RatesFacts
 from agents.rulefile import parse
-from agents.runbook import Runbook, RunbookFile, Then, When
+from agents.ruletasks import Fact, RuleTask
+from agents.runbook import Rule, Runbook, RunbookFile, Then, When
+from agents.taskgraph import Condition
 from schemas.action import Cause
 from schemas.alarm import AlarmState, Limits
 from schemas.device import DeviceId
@@ -84,6 +87,21 @@ def test_everything_that_policies_may_speak_of_is_described() -> None:
     assert sorted(verb for verb in VERBS if f"`{verb}`" not in POLICY) == []
 
 
+def test_the_tasks_shown_become_one_run() -> None:
+    runbook = Runbook("demo", parse(SHOWN["tasks"], RunbookFile, name="tasks").rules)
+    (order,) = runbook.plan(alert(), fault(0, {PIPE: 0.7}), plant()).orders
+    assert order.graph.order() == [["trace"], ["report", "close", "order"], ["tell"]]
+    assert order.graph.task("close").arguments == {"device": VALVE, "verb": "close"}
+    assert order.graph.task("order").arguments["priority"] == "high"
+    assert order.expires == 600
+
+
+def test_every_tool_that_a_runbook_may_name_is_described() -> None:
+    page = (DOCS / "instructions.md").read_text(encoding="utf-8")
+    assert [tool.id for tool in plant_tools().tools if f"`{tool.id}`" not in page] == []
+    assert [fact for fact in Fact if f"`{fact}`" not in TEXT and f"{{alarm: {fact}}}" not in TEXT] == []
+
+
 def test_the_alarm_rules_are_about_what_they_say() -> None:
     rules = AlarmRules(parse(SHOWN["alarmrules"], AlarmRulesFile, name="alarmrules"))
     names = [rules.rule_for(device, kind, plant()).name for device, kind in ((PUMP, "control:dry"), (TANK, "anomaly"))]
@@ -95,7 +113,7 @@ def test_every_state_of_an_alarm_is_described() -> None:
     assert [state for state in AlarmState if f"`{state}`" not in TEXT] == []
 
 
-@pytest.mark.parametrize("kind", [When, Then, AlarmRule, About, SuppressWhen, Limits])
+@pytest.mark.parametrize("kind", [When, Then, Rule, RuleTask, Condition, AlarmRule, About, SuppressWhen, Limits])
 def test_every_field_is_described(kind: type) -> None:
     fields: tuple[str, ...] = kind.__struct_encode_fields__  # type: ignore[attr-defined]
     assert [name for name in fields if f"`{name}`" not in TEXT] == []

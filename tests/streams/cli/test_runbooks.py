@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from agents.rulefile import parse
 from graph.detection import save, train
 from schemas.event import Micros
+from streams.rulecases import Expected, ExpectFile
 from streams.simulator import START, FaultKind, draw, history, write_recording
 from tests.streams.plant import STEP, alarm, recording
 from tests.streams.test_cli import Run, run, write
 
 __all__ = ["run"]
 DEPLOY = Path(__file__).parents[3] / "deploy"
+PAGE = DEPLOY.parent / "docs" / "alarms-and-actions.md"
 BOOK, POLICY = DEPLOY / "runbook.yaml", DEPLOY / "policy"
 HOUR = 3_600_000_000
 BROKE = "2026-01-05T02:00:00Z"
@@ -129,6 +133,14 @@ def test_what_cannot_be_read(run: Run, tmp_path: Path, overload: Path) -> None:
     assert run("runbook", "test", book, "--events", overload, "--model", tmp_path / "none").code == 3
     assert run("runbook", "test", book, "--events", overload, "--policy", tmp_path / "none").code == 2
     assert run("runbook", "test", put(tmp_path / "bad.yaml", "version: 2"), "--events", overload).code == 2
+
+
+def test_the_expectations_shown_in_the_pages_can_be_read() -> None:
+    shown = re.findall(r"```yaml expectations\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    files = [parse(block.encode(), ExpectFile, name="page") for block in shown]
+    assert [rule for _, rule in files[0].named()] == ["look into a failing pipe"] * 2 + ["stop a failing pump"]
+    fields: tuple[str, ...] = Expected.__struct_encode_fields__
+    assert [name for name in fields if f"`{name}`" not in PAGE.read_text() and name not in {"rule", "within"}] == []
 
 
 def rehearsed(run: Run, leak: Leak, folder: Path, *expected: str) -> list[Any]:
