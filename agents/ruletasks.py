@@ -82,6 +82,8 @@ def meant(value: Any) -> Any:
 
 def first_wrong(tasks: tuple[RuleTask, ...], tools: ToolSet | None = None) -> Wrong | None:
     """The first thing that would not work in any plant, or None."""
+    if not tasks:
+        return None
     known = tools or plant_tools()
     for place, task in enumerate(tasks):
         if task.tool not in known:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import pytest
 
 from agents.identity import instructed
-from agents.run import Order, RunState, TaskState
+from agents.run import Order, Run, RunState, TaskState
 from agents.runstore import SqliteRuns
 from agents.scheduler import Limits, Scheduler
 from agents.taskgraph import Task, TaskGraph
@@ -148,6 +149,56 @@ async def test_what_a_busy_scheduler_cannot_begin_waits_and_outlives_the_process
         assert shop.used == ["a"] * 3
         for task in tasks:
             task.cancel()
+
+
+class Death(BaseException):
+    """The process is no more."""
+
+
+class MortalRuns(SqliteRuns):
+    """Dies at the n-th place before or after a write."""
+
+    def __init__(self, path: Path, at: int) -> None:
+        super().__init__(path)
+        self._left = at
+
+    def _pass_by(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise Death
+
+    async def plan(self, order: Order, at: str) -> Run:
+        self._pass_by()
+        run = await super().plan(order, at)
+        self._pass_by()
+        return run
+
+    async def begin(self, run_id: str, at: str) -> bool:
+        self._pass_by()
+        begun = await super().begin(run_id, at)
+        self._pass_by()
+        return begun
+
+
+@pytest.mark.parametrize("place", range(1, 9))
+async def test_death_anywhere_before_the_checkpoint_leaves_one_run_of_each(tmp_path: Path, place: int) -> None:
+    orders, pipeline = [order("run-1"), order("run-2")], Pipeline("s")
+    with closing(MortalRuns(tmp_path / "runs.db", place)) as runs:
+        rules = RuleRuns(Scheduler(TOOLS, FakeWorkshop(), runs, clock=lambda: NOW))
+        with pytest.raises(Death):
+            await rules.respond(Reaction(orders=orders), pipeline)
+    with closing(SqliteRuns(tmp_path / "runs.db")) as runs:
+        shop = FakeWorkshop()
+        scheduler = Scheduler(TOOLS, shop, runs, clock=lambda: NOW)
+        rules = RuleRuns(scheduler)
+        await scheduler.recover()
+        await rules.recover()
+        working = asyncio.ensure_future(scheduler.run())
+        await rules.respond(Reaction(orders=orders), pipeline)
+        ended = [await asyncio.wait_for(scheduler.finished(one.run_id), 20) for one in orders]
+        assert [run.state for run in ended] == [RunState.SUCCEEDED] * 2
+        assert (len(await runs.newest(10)), shop.used) == (2, ["a", "a"])
+        working.cancel()
 
 
 async def test_what_people_only_planned_is_not_begun(tmp_path: Path) -> None:
