@@ -19,6 +19,8 @@ from schemas.event import Micros, rfc3339
 
 NOTHING = bytes(32)
 """What the first line is chained to."""
+BEGINNING = "beginning"
+"""The step of a first line that is about the records of before."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -103,7 +105,7 @@ def line_of(entry: Entry, *, number: int, place: int, raw: bytes, recorded_at: M
 def beginning(records: Iterable[tuple[int, bytes]], *, recorded_at: Micros) -> Line:
     """The first line where there are records already."""
     last, digest = digest_of(records)
-    return Line(number=1, recorded_at=rfc3339(recorded_at), step="beginning", place=last, record=digest)
+    return Line(number=1, recorded_at=rfc3339(recorded_at), step=BEGINNING, place=last, record=digest)
 
 
 def digest_of(records: Iterable[tuple[int, bytes]]) -> tuple[int, str]:
@@ -168,27 +170,31 @@ def compare(
     *,
     record: Callable[[int], bytes | None],
     before: Callable[[int], Iterable[tuple[int, bytes]]],
+    seen: Callable[[int, int, Entry], None],
     decode: Callable[[bytes], Any],
 ) -> tuple[dict[str, Newest], int, int]:
     """Hold the records against the lines: the newest of each action, the last place, the last line. Raises BrokenError.
 
-    `record` is what is at a place; `before` are all records up to one.
+    `record` is what is at a place; `before` are all records up to one; `seen` is told of each that holds, with its
+    line's number and its place.
     """
     newest: dict[str, Newest] = {}
     place = number = 0
     for line in lines:
         number = line.number
-        if line.step == "beginning":
+        if line.step == BEGINNING:
             old = list(before(line.place))
             if number != 1 or digest_of(old) != (line.place, line.record):
                 raise BrokenError(number, "the records of before the chain are not those that were there")
-            for _, raw in old:
+            for old_place, raw in old:
                 entry: Entry = decode(raw)
+                seen(1, old_place, entry)
                 _note(newest, entry.action.action_id, Newest(1, digest_of_record(raw), entry.claimed_at is not None))
         else:
             kept = record(line.place)
             if line.place <= place or kept is None or digest_of_record(kept) != line.record:
                 raise BrokenError(number, f"the record at {line.place} is not the one that was written with it")
+            seen(number, line.place, decode(kept))
             _note(newest, line.action_id, Newest(number, line.record, line.claimed))
         place = line.place
     return newest, place, number

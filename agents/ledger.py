@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from agents import audit
-from agents.audit import NOTHING, BrokenError, Head, Line, Row
+from agents.audit import BEGINNING, NOTHING, BrokenError, Head, Line, Row
 from agents.entry import Entry, Stage, Step
 from agents.policy import COUNTLESS, Rates
 from schemas.action import Action
@@ -108,9 +109,9 @@ class SqliteLedger:
         with self._transaction() as connection:
             query = "SELECT entry FROM actions WHERE action_id = ? AND stage = ?"
             row = connection.execute(query, (action_id, Stage.ALLOWED)).fetchone()
-            if row is None:
+            entry = None if row is None else self._decode(row[0])
+            if entry is None or entry.stage is not Stage.ALLOWED or entry.claimed_at is not None:
                 return False
-            entry = self._decode(row[0])
             claimed = entry.then(Stage.CLAIMED, at, entry.detail, step=Step.CLAIM)
             _write(connection, msgspec.structs.replace(claimed, claimed_at=at), self._now)
             return True
@@ -128,7 +129,8 @@ class SqliteLedger:
         return [self._decode(row[0]) for row in rows]
 
     def at_stage(self, stage: Stage) -> list[Entry]:
-        return [self._decode(row[0]) for row in self._rows("SELECT entry FROM actions WHERE stage = ? ORDER BY rowid", stage)]
+        rows = self._rows("SELECT entry FROM actions WHERE stage = ? ORDER BY rowid", stage)
+        return [entry for (raw,) in rows if (entry := self._decode(raw)).stage is stage]
 
     def newest(self, limit: int) -> list[Entry]:
         """The actions that were asked for last, oldest first."""
@@ -146,18 +148,34 @@ class SqliteLedger:
         return Rates(*(COUNTLESS if count >= MOST_COUNTED else count for count in self._rows(_RATES, *values)[0]))
 
 
+class Kept(NamedTuple):
+    """What the tables have of an entry beside itself, for finding and counting: by it alone nothing is ever sent."""
+
+    actions: tuple[object, ...]
+    history: tuple[object, ...]
+    allowed: tuple[object, ...] | None
+
+    @classmethod
+    def of(cls, entry: Entry) -> Kept:
+        action, decision = entry.action, entry.decision
+        device = action.device_id or ""
+        actions = (action.action_id, entry.stage.value, action.verb, device, entry.claimed_at)
+        if entry.stage is not Stage.ALLOWED or decision is None:
+            return cls(actions, (action.action_id, None, None), None)
+        counted = (action.action_id, action.verb, device, action.cause.principal, decision.at)
+        return cls(actions, (action.action_id, decision.rule, decision.at), counted)
+
+
 def _write(connection: sqlite3.Connection, entry: Entry, now: Micros) -> None:
     """Into the tables, and a line of the audit. What was claimed never becomes unclaimed."""
-    action, raw = entry.action, msgspec.msgpack.encode(entry)
-    decides = entry.stage is Stage.ALLOWED and entry.decision is not None
-    rule, at = (entry.decision.rule, entry.decision.at) if decides and entry.decision else (None, None)
+    kept, raw = Kept.of(entry), msgspec.msgpack.encode(entry)
     connection.execute(
-        "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (action_id)"
-        " DO UPDATE SET stage = excluded.stage, claimed_at = excluded.claimed_at, entry = excluded.entry"
+        "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (action_id) DO UPDATE SET stage = excluded.stage,"
+        " verb = excluded.verb, device_id = excluded.device_id, claimed_at = excluded.claimed_at, entry = excluded.entry"
         " WHERE excluded.claimed_at IS NOT NULL OR actions.claimed_at IS NULL",
-        (action.action_id, entry.stage, action.verb, action.device_id or "", entry.claimed_at, raw),
+        (*kept.actions, raw),
     )
-    written = connection.execute("INSERT INTO history VALUES (NULL, ?, ?, ?, ?)", (action.action_id, rule, at, raw))
+    written = connection.execute("INSERT INTO history VALUES (NULL, ?, ?, ?, ?)", (*kept.history, raw))
     _count(connection, entry)
     head, place = _head(connection), written.lastrowid
     assert place is not None
@@ -165,10 +183,8 @@ def _write(connection: sqlite3.Connection, entry: Entry, now: Micros) -> None:
 
 
 def _count(connection: sqlite3.Connection, entry: Entry) -> None:
-    if entry.stage is Stage.ALLOWED and entry.decision is not None:
-        action = entry.action
-        row = (action.action_id, action.verb, action.device_id or "", action.cause.principal, entry.decision.at)
-        connection.execute("INSERT OR REPLACE INTO allowed VALUES (?, ?, ?, ?, ?)", row)
+    if (counted := Kept.of(entry).allowed) is not None:
+        connection.execute("INSERT OR REPLACE INTO allowed VALUES (?, ?, ?, ?, ?)", counted)
 
 
 def _head(connection: sqlite3.Connection) -> Head:
@@ -226,19 +242,72 @@ class AuditTrail:
             self._connection.execute("ROLLBACK")
 
     def _hold(self, lines: Iterator[Line]) -> None:
-        newest, place, number = audit.compare(lines, record=self._record, before=self._before, decode=self._decode)
+        counted: dict[object, tuple[int, tuple[object, ...]]] = {}
+        records = 0
+
+        def seen(number: int, place: int, entry: Entry) -> None:
+            nonlocal records
+            records += 1
+            kept = Kept.of(entry)
+            self._hold_filed(number, place, kept)
+            if kept.allowed is not None:
+                counted[kept.allowed[0]] = (number, kept.allowed)
+
+        newest, place, number = audit.compare(lines, record=self._record, before=self._before, seen=seen, decode=self._decode)
+        self._hold_places(place, number + 1, records)
+        self._hold_actions(newest, number + 1)
+        self._hold_counted(counted, number + 1)
+        self._hold_schema(number + 1)
+
+    def _hold_filed(self, number: int, place: int, kept: Kept) -> None:
+        row = self._connection.execute("SELECT action_id, rule, allowed_at FROM history WHERE place = ?", (place,)).fetchone()
+        whole = number > 1 or not self._continues  # what a version before the audit has filed there is of no use to anybody
+        if row != kept.history if whole else row[:1] != kept.history[:1]:
+            raise BrokenError(number, f"the record at {place} is filed under what it does not say")
+
+    @cached_property
+    def _continues(self) -> bool:
+        """Whether the chain began when there were records already."""
+        row = self._connection.execute("SELECT line FROM audit WHERE number = 1").fetchone()
+        return row is not None and msgspec.json.decode(row[0], type=Line).step == BEGINNING
+
+    def _hold_places(self, last: int, number: int, records: int) -> None:
         select = self._connection.execute
-        if (more := select("SELECT min(place) FROM history WHERE place > ?", (place,)).fetchone()[0]) is not None:
-            raise BrokenError(number + 1, f"is not there, but the record at {more} is")
-        for action_id, raw in select("SELECT action_id, entry FROM actions"):
+        for which in ("min(place) FROM history WHERE place > ?", "max(place) FROM history WHERE place <= min(?, 0)"):
+            if (more := select(f"SELECT {which}", (last,)).fetchone()[0]) is not None:
+                raise BrokenError(number, f"is not there, but the record at {more} is")
+        if (more := select("SELECT count(*) FROM history").fetchone()[0] - records) != 0:
+            raise BrokenError(number, f"there are {more} records among the others that no line is about")
+
+    def _hold_actions(self, newest: dict[str, audit.Newest], number: int) -> None:
+        query = "SELECT action_id, stage, verb, device_id, claimed_at, entry FROM actions"
+        for *columns, raw in self._connection.execute(query):
+            action_id = columns[0]
             held = newest.pop(action_id, None)
             if held is None:
-                raise BrokenError(number + 1, f"there is an action {action_id} that no line is about")
+                raise BrokenError(number, f"there is an action {action_id} that no line is about")
             if audit.digest_of_record(raw) != held.record:
                 raise BrokenError(held.number, f"action {action_id} is not at the stage that it was brought to")
+            if tuple(columns) != Kept.of(self._decode(raw)).actions:
+                raise BrokenError(held.number, f"action {action_id} is filed under what its record does not say")
         if newest:
             action_id, held = min(newest.items(), key=lambda item: item[1].number)
             raise BrokenError(held.number, f"action {action_id} is gone")
+
+    def _hold_counted(self, counted: dict[object, tuple[int, tuple[object, ...]]], number: int) -> None:
+        for row in self._connection.execute("SELECT action_id, verb, device_id, principal, at FROM allowed"):
+            line, expected = counted.pop(row[0], (number, None))
+            if row != expected:
+                raise BrokenError(line, f"action {row[0]} is not counted as what was allowed")
+        if counted:
+            line, (action_id, *_) = min(counted.values())
+            raise BrokenError(line, f"action {action_id} was allowed, and is not counted")
+
+    def _hold_schema(self, number: int) -> None:
+        """Nothing but tables and indexes: a trigger or a view would change what is written, or what is found."""
+        query = "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR rootpage = 0"
+        if (row := self._connection.execute(query).fetchone()) is not None:
+            raise BrokenError(number, f"the file has a {row[0]} {row[1]}, which no ledger has")
 
     def _record(self, place: int) -> bytes | None:
         row = self._connection.execute("SELECT entry FROM history WHERE place = ?", (place,)).fetchone()

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agents.audit import NOTHING, BrokenError, Head
+from agents.audit import NOTHING, BrokenError, Head, Line, row_of
 from agents.dispatcher import Dispatcher, NotSentError, Outcome
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet
@@ -156,11 +156,60 @@ def test_the_chain_is_what_the_page_says(path: Path) -> None:
         (run("UPDATE actions SET entry = (SELECT entry FROM history WHERE place = 1) WHERE verb = 'isolate'"), 4),
         (run("DELETE FROM actions WHERE verb = 'stop'"), 5),
         (run("INSERT INTO actions SELECT 'x', stage, verb, device_id, claimed_at, entry FROM actions WHERE verb = 'stop'"), 20),
+        (run("UPDATE actions SET stage = 'allowed' WHERE verb = 'stop'"), 5),
+        (run("UPDATE actions SET stage = 'allowed' WHERE verb = 'isolate'"), 4),
+        (run("UPDATE actions SET claimed_at = NULL WHERE verb = 'isolate'"), 4),
+        (run("UPDATE actions SET claimed_at = 1 WHERE verb = 'stop'"), 5),
+        (run("UPDATE actions SET verb = 'x' WHERE verb = 'stop'"), 5),
+        (run("UPDATE actions SET device_id = 'other' WHERE verb = 'stop'"), 5),
+        (run("UPDATE history SET action_id = 'other' WHERE place = 3"), 3),
+        (run("UPDATE history SET rule = 'other' WHERE place = 1"), 1),
+        (run("UPDATE history SET allowed_at = 1 WHERE place = 2"), 2),
+        (run("INSERT INTO history SELECT 0, action_id, rule, allowed_at, entry FROM history WHERE place = 2"), 20),
+        (run("INSERT INTO history SELECT -1, action_id, rule, allowed_at, entry FROM history WHERE place = 2"), 20),
+        (run("DELETE FROM allowed"), 1),
+        (run("DELETE FROM allowed WHERE verb = 'start'"), 12),
+        (run("UPDATE allowed SET at = 0 WHERE verb = 'start'"), 12),
+        (run("UPDATE allowed SET principal = 'other' WHERE verb = 'start'"), 12),
+        (run("INSERT INTO allowed SELECT 'x', verb, device_id, principal, at FROM allowed WHERE verb = 'start'"), 20),
+        (run("ALTER TABLE allowed RENAME TO aside", "CREATE VIEW allowed AS SELECT * FROM aside"), 20),
+        (run("CREATE TRIGGER more AFTER INSERT ON allowed BEGIN DELETE FROM allowed; END"), 20),
+        (run("CREATE TRIGGER more AFTER UPDATE ON actions BEGIN UPDATE actions SET stage = 'allowed'; END"), 20),
     ],
 )
 def test_who_was_at_the_file_is_found_out(path: Path, tamper: Tamper, found: int) -> None:
     assert bad_line(path) is None
     assert bad_line(path, tamper) == found
+
+
+@pytest.mark.parametrize("verb", ["stop", "isolate", "close"])
+def test_a_column_alone_lets_nothing_be_sent(path: Path, verb: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE actions SET stage = 'allowed', claimed_at = NULL WHERE verb = ?", (verb,))
+        action_id = connection.execute("SELECT action_id FROM actions WHERE verb = ?", (verb,)).fetchone()[0]
+    with closing(SqliteLedger(path)) as ledger:
+        held = ledger.entry(action_id)
+        assert ledger.at_stage(Stage.ALLOWED) == []
+        assert not ledger.claim(action_id, second(2))
+        assert ledger.entry(action_id) == held
+
+
+def test_a_record_before_those_that_lines_are_about(path: Path) -> None:
+    """In a chain that was computed anew, for places that begin later."""
+    more = run(
+        "UPDATE history SET place = place + 1000",
+        "INSERT INTO history SELECT 1, action_id, rule, allowed_at, entry FROM history WHERE place = 1002",
+    )
+    with closing(sqlite3.connect(path)) as connection, connection:
+        more(connection)
+        before = NOTHING
+        for number, raw in connection.execute("SELECT number, line FROM audit ORDER BY number").fetchall():
+            line = msgspec.json.decode(raw, type=Line)
+            row = row_of(msgspec.structs.replace(line, place=line.place + 1000), before)
+            connection.execute("UPDATE audit SET line = ?, digest = ? WHERE number = ?", (row.line, row.digest, number))
+            before = row.digest
+    assert bad_line(path) == 20
+    assert bad_line(path, run("DELETE FROM history WHERE place = 1")) is None
 
 
 def test_any_bit_of_any_line(path: Path) -> None:
@@ -193,8 +242,11 @@ def test_only_a_kept_head_shows_what_is_missing_at_the_end_or_chained_anew(path:
         raw = connection.execute("SELECT entry FROM history WHERE action_id = ? ORDER BY place DESC", ("action-close-valve-1",))
         connection.execute("UPDATE actions SET entry = ? WHERE verb = 'close'", raw.fetchone())
         connection.execute(
-            "INSERT OR REPLACE INTO actions SELECT action_id, 'sent', 'close', 'valve-1', 1, entry FROM history WHERE place = 9"
+            "INSERT OR REPLACE INTO actions"
+            " SELECT action_id, 'sent', 'close', 'valve-1', ?, entry FROM history WHERE place = 9",
+            (second(1),),
         )
+        connection.execute("DELETE FROM allowed WHERE action_id NOT IN (SELECT action_id FROM history)")
     assert bad_line(path) is None
     assert bad_line(path, head=str(head)) == 16
     assert bad_line(path, head=f"14:{head.digest.hex()}") == 16
@@ -267,6 +319,7 @@ async def test_a_ledger_of_before_begins_its_chain_with_what_was_there(old: Path
     assert bad_line(old) is None
     with audit_trail(old) as trail:
         assert [line.step for line in trail.newest(9)] == ["beginning", "expiry"]
+    assert bad_line(old, run("UPDATE history SET action_id = 'b' WHERE place = 1")) == 1
     assert bad_line(old, run("UPDATE history SET entry = (SELECT entry FROM history WHERE place = 2) WHERE place = 1")) == 1
 
 
