@@ -7,17 +7,19 @@ the scheduler's. Planning changes nothing in the plant, so everybody may plan.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agents.identity import derived
-from agents.run import Order, Run, Step
+from agents.run import Order, Run, RunState, Step
 from agents.scheduler import NoSuchRunError, Scheduler
 from agents.taskgraph import TaskGraph
-from schemas.event import rfc3339
+from schemas.action import moment
+from schemas.event import Micros, rfc3339
 from streams.access import Principal
 from streams.journal import wall_clock
 from streams.plantview import Census, PlantView
@@ -27,10 +29,13 @@ from streams.workshop.runfiles import RunFiles
 if TYPE_CHECKING:
     from agents.names import Names  # its lexicon takes a while, and is only needed once somebody asks for something
 
+logger = logging.getLogger(__name__)
 LONGEST = 2_000
 """Characters of an instruction."""
 PATIENCE = 30.0
 """Seconds that understanding one may take."""
+LONGEST_PLANNED = 1_800
+"""Seconds for which a plan may be begun: the plant goes on, and so does what may be done in it."""
 LEAST_AGE = 3.0
 """Seconds for which an index of the plant's names counts at least."""
 
@@ -48,6 +53,14 @@ class Understood(Protocol):
     def form(self) -> Any:
         """Intents and entities, as JSON can hold them."""
         ...
+
+
+class Unclear(NamedTuple):
+    """What is made of a sentence whose numbers nothing can be reckoned with."""
+
+    graph: TaskGraph | None = None
+    questions: tuple[str, ...] = ("a number in this is too large",)
+    form: Any = None
 
 
 class Interpreter(Protocol):
@@ -83,7 +96,7 @@ class NotYoursError(Exception):
 
 
 class ChangedPlanError(Exception):
-    """What is asked to run is not what was shown."""
+    """What is asked to run is not what was shown, or that was too long ago."""
 
 
 class PlantNames:
@@ -114,8 +127,18 @@ def _names_of(census: Census) -> Names:
 class Instructions:
     """Of one site."""
 
-    def __init__(self, site: str, *, scheduler: Scheduler, interpreter: Interpreter, plant: PlantView, files: RunFiles) -> None:
+    def __init__(
+        self,
+        site: str,
+        *,
+        scheduler: Scheduler,
+        interpreter: Interpreter,
+        plant: PlantView,
+        files: RunFiles,
+        clock: Callable[[], Micros] = wall_clock,
+    ) -> None:
         self.site = site
+        self._clock = clock
         self._scheduler = scheduler
         self._interpreter = interpreter
         self._names = PlantNames(plant)
@@ -136,7 +159,7 @@ class Instructions:
             text=text,
             principal=who.name,
             role=who.role,
-            asked_at=rfc3339(wall_clock()),
+            asked_at=rfc3339(self._clock()),
             graph=understood.graph,
             dry=dry,
         )
@@ -148,16 +171,22 @@ class Instructions:
     async def _understand(self, text: str) -> Understood:
         names = await self._names.get()
         async with asyncio.timeout(PATIENCE), self._understanding:
-            return await asyncio.to_thread(self._interpreter.understand, text, names)
+            try:
+                return await asyncio.to_thread(self._interpreter.understand, text, names)
+            except (ArithmeticError, ValueError):
+                logger.exception("an instruction of %d characters could not be understood", len(text))
+                return Unclear()
 
     async def start(self, run_id: str, digest: str, who: Principal) -> Run:
         """Let run what was shown. Raises NoSuchRunError, NotYoursError, ChangedPlanError, BusyError."""
         run = await self.run(run_id)
         self._check(run, who)
-        if not run.order.dry and not who.role.may(Role.OPERATOR):
-            raise NotYoursError(f"to run it needs the role {Role.OPERATOR}; {who.name} is {who.role}, and may try it dry")
+        if not run.order.dry:
+            _check_acting(run, who)
         if run.order.graph.digest != digest:
             raise ChangedPlanError("the plan is not the one that was shown: look at it again")
+        if run.state is RunState.PLANNED and self._clock() - moment(run.order.asked_at) > LONGEST_PLANNED * 1_000_000:
+            raise ChangedPlanError(f"it was planned more than {LONGEST_PLANNED // 60} minutes ago: plan it again")
         return await self._scheduler.start(run_id)
 
     async def cancel(self, run_id: str, who: Principal) -> Run:
@@ -195,6 +224,17 @@ class Instructions:
         """Where a file that a run has made is. Raises NoSuchRunError."""
         await self.run(run_id)
         return await asyncio.to_thread(self._files.find, run_id, name)
+
+
+def _check_acting(run: Run, who: Principal) -> None:
+    """Its actions carry the name and role of who planned it, so nobody else may begin it, nor they with less than that role."""
+    order = run.order
+    if order.principal != who.name or order.role not in set(Role):
+        raise NotYoursError(f"{order.principal} gave this instruction, and its actions are theirs: plan it yourself to run it")
+    if not who.role.may(Role.OPERATOR):
+        raise NotYoursError(f"to run it needs the role {Role.OPERATOR}; {who.name} is {who.role}, and may try it dry")
+    if not who.role.may(Role(order.role)):
+        raise NotYoursError(f"{who.name} planned this as {order.role}, and is {who.role} now: plan it again")
 
 
 def words_of(graph: TaskGraph) -> Mapping[str, str]:

@@ -70,7 +70,7 @@ def _asking(router: APIRouter, room: ControlRoom, repeats: Repeats) -> None:
 
     @router.post("/{run_id}/start", responses=replies("run", 404, 409, 413))
     async def start(request: Request, who: Viewer, run_id: Id, shown: Annotated[Shown, Body()], _: KEY = None) -> Response:
-        """Run a plan that was looked at, once; 409 if it is another by now."""
+        """Run a plan of one's own that was looked at, once; 409 if it is another by now, or older than 30 minutes."""
 
         async def work() -> Response:
             return answer(request, whole(await room.instructions.start(run_id, shown.digest, who)))
