@@ -92,13 +92,22 @@ class DrySide:
 class DryBench:
     """Fed with each batch and what it gave rise to, as the service's parts are."""
 
-    def __init__(self, stack: AsyncExitStack, folder: Path, pipeline: Pipeline, dispatcher: Dispatcher, zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        folder: Path,
+        pipeline: Pipeline,
+        *,
+        dispatcher: Dispatcher,
+        annunciator: Annunciator,
+        zone: ZoneInfo,
+    ) -> None:
         own = Folder(folder)
         store = stack.enter_context(closing(FindingStore(own.findings)))
         self._pipeline = pipeline
         self._history, self._traces = History(), Traces()
         self._clock = PlantClock(monotonic=lambda: 0.0)
-        self._journal = AlarmJournal(Annunciator(pipeline.site), store, clock=self._clock, topology=lambda: pipeline.topology)
+        self._journal = AlarmJournal(annunciator, store, clock=self._clock, topology=lambda: pipeline.topology)
         room = ControlRoom(
             pipeline.site,
             journal=self._journal,
@@ -129,10 +138,12 @@ class DryBench:
 
 
 @asynccontextmanager
-async def opened(pipeline: Pipeline, dispatcher: Dispatcher, zone: ZoneInfo) -> AsyncIterator[DryBench]:
+async def opened(
+    pipeline: Pipeline, *, dispatcher: Dispatcher, annunciator: Annunciator, zone: ZoneInfo
+) -> AsyncIterator[DryBench]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="openautoglm-dry-")))
-        bench = DryBench(stack, folder, pipeline, dispatcher, zone)
+        bench = DryBench(stack, folder, pipeline, dispatcher=dispatcher, annunciator=annunciator, zone=zone)
         working = asyncio.ensure_future(bench.scheduler.run())
         try:
             yield bench

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from agents.alarmrules import AlarmRules
+from agents.annunciator import Annunciator
 from agents.arguments import ArgumentError, resolved
 from agents.catalogue import plant_tools
 from agents.dispatcher import Answered, Dispatcher
@@ -137,15 +139,18 @@ async def dry_run(
     *,
     model: Model | None = None,
     policy: Path | None = None,
+    alarm_rules: AlarmRules | None = None,
     advance: Advance | None = None,
 ) -> DryRun:
     """Raises UnreadableError, PolicyError, RuleFileError, OSError."""
     ledger = MemoryLedger()
     rules = Policy.load(policy, ledger) if policy else None
     watched = Watched(runbook.site, runbook.rules)
-    pipeline = Pipeline(runbook.site, model=model, lateness=PATIENT, runbook=watched)
+    pipeline = Pipeline(runbook.site, model=model, lateness=PATIENT, runbook=watched, alarm_rules=alarm_rules)
     run = DryRun(watched, pipeline, rules or NoPolicy(), ledger)
-    async with opened(pipeline, run.dispatcher, rules.plant.zone if rules else UTC) as bench:
+    zone = rules.plant.zone if rules else UTC
+    annunciator = Annunciator(runbook.site, alarm_rules)
+    async with opened(pipeline, dispatcher=run.dispatcher, annunciator=annunciator, zone=zone) as bench:
         for batch in merged(paths, run.refuse, advance=advance):
             run.events += len(batch)
             if run.began is None and batch:

@@ -80,6 +80,25 @@ class ExpectFile(Strict, frozen=True):
         yield from ((f"never[{place}]", rule) for place, rule in enumerate(self.never))
 
 
+class Case(Strict, frozen=True):
+    """Recordings, and what must come of them. Paths are from the file's own folder."""
+
+    name: Name
+    events: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1_000)]
+    model: str | None = None
+    expect: tuple[Expected, ...] = ()
+    never: tuple[Name, ...] = ()
+
+    @property
+    def wanted(self) -> ExpectFile:
+        return ExpectFile(version=1, expect=self.expect, never=self.never)
+
+
+class CaseFile(Strict, frozen=True):
+    version: Literal[1]
+    cases: Annotated[tuple[Case, ...], Meta(min_length=1)]
+
+
 class Judged(NamedTuple):
     """`words`: the expectation as it is shown; `why` it is not met."""
 

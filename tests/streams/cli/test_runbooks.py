@@ -12,7 +12,7 @@ import pytest
 from agents.rulefile import parse
 from graph.detection import save, train
 from schemas.event import Micros
-from streams.rulecases import Expected, ExpectFile
+from streams.rulecases import Case, Expected, ExpectFile
 from streams.simulator import START, FaultKind, draw, history, write_recording
 from tests.streams.plant import STEP, alarm, recording
 from tests.streams.test_cli import Run, run, write
@@ -127,9 +127,33 @@ def test_expectations(run: Run, tmp_path: Path, overload: Path, *, text: str, co
     assert (done.code, says in done.err.replace("\n", "")) == (code, True), done.err
 
 
+def test_cases_beside_the_runbook(run: Run, tmp_path: Path, overload: Path) -> None:
+    book = put(tmp_path / "book.yaml", TASKS)
+    cases = ["{name: one, events: [hour.ndjson], expect: [{rule: an overload}]}"]
+    cases += ["{name: two, events: [hour.ndjson], never: [an overload]}"]
+    put(tmp_path / "tests.yaml", f"version: 1\ncases: [{', '.join(cases)}]\n")
+    done = run("runbook", "test", book, "--json")
+    assert done.code == 1
+    assert [(row["case"], row["expectation"]["met"]) for row in done.rows if "expectation" in row] == [
+        ("one", True),
+        ("two", False),
+    ]
+    assert "two: 250 events" in run("runbook", "test", book).out
+    assert run("runbook", "test", book, "--model", tmp_path).code == 2
+    put(tmp_path / "tests.yaml", "version: 1\ncases: [{name: x, events: [hour.ndjson], never: [nothing]}]\n")
+    assert "x: never[0]: the runbook has no rule nothing" in run("runbook", "test", book).err
+
+
+def test_alarm_rules_count(run: Run, tmp_path: Path, overload: Path) -> None:
+    book = put(tmp_path / "book.yaml", TASKS)
+    rules = put(tmp_path / "rules.yaml", "version: 1\nrules: [{name: slow, when: {conditions: ['control:*']}, onDelay: 600}]\n")
+    assert run("runbook", "test", book, "--events", overload, "--alarm-rules", rules, "--json").rows == []
+
+
 def test_what_cannot_be_read(run: Run, tmp_path: Path, overload: Path) -> None:
     book = put(tmp_path / "book.yaml", TASKS)
     assert run("runbook", "test", book, "--events", tmp_path / "none.ndjson").code == 3
+    assert run("runbook", "test", book).code == 3
     assert run("runbook", "test", book, "--events", overload, "--model", tmp_path / "none").code == 3
     assert run("runbook", "test", book, "--events", overload, "--policy", tmp_path / "none").code == 2
     assert run("runbook", "test", put(tmp_path / "bad.yaml", "version: 2"), "--events", overload).code == 2
@@ -139,8 +163,8 @@ def test_the_expectations_shown_in_the_pages_can_be_read() -> None:
     shown = re.findall(r"```yaml expectations\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     files = [parse(block.encode(), ExpectFile, name="page") for block in shown]
     assert [rule for _, rule in files[0].named()] == ["look into a failing pipe"] * 2 + ["stop a failing pump"]
-    fields: tuple[str, ...] = Expected.__struct_encode_fields__
-    assert [name for name in fields if f"`{name}`" not in PAGE.read_text() and name not in {"rule", "within"}] == []
+    fields = {*Expected.__struct_encode_fields__, *Case.__struct_encode_fields__} - {"rule", "within", "name"}
+    assert [name for name in sorted(fields) if f"`{name}`" not in PAGE.read_text(encoding="utf-8")] == []
 
 
 def rehearsed(run: Run, leak: Leak, folder: Path, *expected: str) -> list[Any]:
