@@ -71,12 +71,19 @@ class SqliteRuns:
         await self._transact(work)
 
     async def cancel(self, run_id: str, actor: str, at: str) -> None:
-        command = "UPDATE runs SET cancelled_by = ?, updated_at = ? WHERE run_id = ? AND cancelled_by IS NULL"
-        await self._transact(lambda connection: connection.execute(command, (actor, at, run_id)))
+        command = "UPDATE runs SET cancelled_by = ?, updated_at = ? WHERE run_id = ? AND state = ? AND cancelled_by IS NULL"
+        await self._transact(lambda connection: connection.execute(command, (actor, at, run_id, RunState.RUNNING)))
+
+    async def call_off(self, run_id: str, actor: str, at: str) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            command = "UPDATE runs SET state = ?, cancelled_by = ?, updated_at = ? WHERE run_id = ? AND state = ?"
+            return connection.execute(command, (RunState.CANCELLED, actor, at, run_id, RunState.PLANNED)).rowcount > 0
+
+        return await self._transact(work)
 
     async def end(self, run_id: str, state: RunState, at: str) -> None:
-        command = "UPDATE runs SET state = ?, updated_at = ? WHERE run_id = ?"
-        await self._transact(lambda connection: connection.execute(command, (state, at, run_id)))
+        command = "UPDATE runs SET state = ?, updated_at = ? WHERE run_id = ? AND state = ?"
+        await self._transact(lambda connection: connection.execute(command, (state, at, run_id, RunState.RUNNING)))
 
     async def run(self, run_id: str) -> Run | None:
         return await self._transact(lambda connection: _run(connection, run_id))

@@ -11,15 +11,16 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
 from agents.arguments import ArgumentError, resolved
+from agents.going import Going, LeftOutError, hindrance, takes_anything, told
 from agents.run import Order, Run, Runs, RunState, Step, TaskState, summed
 from agents.taskgraph import Task
-from agents.toolset import ANY, Effect, Tool, ToolSet
+from agents.toolset import Effect, Tool, ToolSet
 from schemas.event import Micros, rfc3339
 
 logger = logging.getLogger(__name__)
@@ -100,23 +101,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     factor: float = 3.0
 
 
-@dataclass
-class _Going:
-    """A run under way."""
-
-    run: Run
-    ended: dict[str, asyncio.Event]
-    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    calls: dict[str, Call] = field(default_factory=dict)
-    """What is being used now."""
-    broken_off: set[str] = field(default_factory=set)
-    done: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def outputs(self) -> dict[str, dict[str, Any]]:
-        return {key: step.outputs for key, step in self.run.steps.items()}
-
-
 class Scheduler:
     """One per site; `run` must be running for anything to happen. `observers` are told of each run's each step."""
 
@@ -129,8 +113,10 @@ class Scheduler:
         self._clock = clock
         self._limits = limits or Limits()
         self._slots = asyncio.Semaphore(self._limits.at_once)
-        self._going: dict[str, _Going] = {}
-        self._queue: asyncio.Queue[_Going] = asyncio.Queue()
+        self._going: dict[str, Going] = {}
+        self._changing = asyncio.Lock()
+        """Held while a run begins, is called off, or ends: each of them sees what the others have done."""
+        self._queue: asyncio.Queue[Going] = asyncio.Queue()
         self._random = random.Random(0)  # noqa: S311 - spreads retries, no secret
         self.observers: list[Callable[[Run, Step | None], None]] = []
 
@@ -144,30 +130,32 @@ class Scheduler:
 
     async def start(self, run_id: str) -> Run:
         """Let a planned run begin; one that was begun before is left alone. Raises BusyError, NoSuchRunError."""
-        held = await self._runs.run(run_id)
-        if held is None:
-            raise NoSuchRunError(f"no run {run_id}")
-        if held.state is not RunState.PLANNED:
-            return self._newest(held)
-        if len(self._going) >= self._limits.runs:
-            raise BusyError(f"{len(self._going)} runs are under way: try again later")
-        if await self._runs.begin(run_id, self._now()):
+        async with self._changing:
+            held = await self._held(run_id)
+            if held.state is not RunState.PLANNED:
+                return self._newest(held)
+            if len(self._going) >= self._limits.runs:
+                raise BusyError(f"{len(self._going)} runs are under way: try again later")
+            if not await self._runs.begin(run_id, self._now()):
+                return await self._held(run_id)
             self._enqueue(msgspec.structs.replace(held, state=RunState.RUNNING))
-        return self._newest(held)
+            return self._newest(held)
 
     async def cancel(self, run_id: str, actor: str) -> Run:
-        """Begin nothing more, break off what only reads, withdraw what waits. What is under way to a device ends by itself."""
-        going = self._going.get(run_id)
-        if going is None:
-            held = await self._runs.run(run_id)
-            if held is None:
-                raise NoSuchRunError(f"no run {run_id}")
-            if held.state is RunState.PLANNED:
-                await self._runs.cancel(run_id, actor, self._now())
-                await self._end(held, RunState.CANCELLED)
-            return await self._runs.run(run_id) or held
-        await self._runs.cancel(run_id, actor, self._now())
-        going.run = msgspec.structs.replace(going.run, cancelled_by=going.run.cancelled_by or actor)
+        """Begin nothing more, break off what only reads, withdraw what waits. What is under way to a device ends by itself.
+
+        One that has ended, or ends first, is left as it is. Raises NoSuchRunError.
+        """
+        async with self._changing:
+            going = self._going.get(run_id)
+            if going is None:
+                called_off = await self._runs.call_off(run_id, actor, self._now())
+                held = await self._held(run_id)
+                if called_off:
+                    self._tell(held, None)
+                return held
+            await self._runs.cancel(run_id, actor, self._now())
+            going.run = msgspec.structs.replace(going.run, cancelled_by=going.run.cancelled_by or actor)
         for key, call in list(going.calls.items()):
             if call.tool.effect is Effect.ACT and not call.order.dry:
                 await self._workshop.withdraw(call, actor)
@@ -177,14 +165,11 @@ class Scheduler:
         return going.run
 
     async def finished(self, run_id: str) -> Run:
-        """The run once it has ended. Raises NoSuchRunError."""
+        """The run once it has ended; as it is by then, should the scheduler end before it. Raises NoSuchRunError."""
         going = self._going.get(run_id)
         if going is not None:
             await going.done.wait()
-        held = await self._runs.run(run_id)
-        if held is None:
-            raise NoSuchRunError(f"no run {run_id}")
-        return held
+        return await self._held(run_id)
 
     async def get(self, run_id: str) -> Run | None:
         going = self._going.get(run_id)
@@ -208,28 +193,35 @@ class Scheduler:
             self._enqueue(run)
 
     async def run(self) -> None:
-        """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                going = await self._queue.get()
-                tasks.create_task(self._carry_out(going), name=f"run {going.run.order.run_id}")
+        """Until cancelled, or until the store fails: what is not on record must not be done."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    going = await self._queue.get()
+                    tasks.create_task(self._carry_out(going), name=f"run {going.run.order.run_id}")
+        finally:
+            for left in self._going.values():
+                left.done.set()
 
     def _enqueue(self, run: Run) -> None:
-        going = _Going(run, {task.key: asyncio.Event() for task in run.order.graph.tasks})
+        going = Going(run, {task.key: asyncio.Event() for task in run.order.graph.tasks})
         self._going[run.order.run_id] = going
         self._queue.put_nowait(going)
         self._tell(run, None)
 
-    async def _carry_out(self, going: _Going) -> None:
+    async def _carry_out(self, going: Going) -> None:
         order = going.run.order
         async with asyncio.TaskGroup() as tasks:
             for task in order.graph.tasks:
                 going.tasks[task.key] = tasks.create_task(self._in_turn(going, task), name=f"{order.run_id}: {task.key}")
-        await self._end(going.run, summed(going.run))
-        del self._going[order.run_id]
+        async with self._changing:  # who cancels it comes before the sum, or too late
+            state, at = summed(going.run), self._now()
+            await self._runs.end(order.run_id, state, at)
+            del self._going[order.run_id]
         going.done.set()
+        self._tell(msgspec.structs.replace(going.run, state=state, updated_at=at), None)
 
-    async def _in_turn(self, going: _Going, task: Task) -> None:
+    async def _in_turn(self, going: Going, task: Task) -> None:
         """One task, once those before it have ended. A task that had ended before a crash only gets its arguments again."""
         try:
             for key in going.run.order.graph.before(task.key):
@@ -243,47 +235,39 @@ class Scheduler:
             await self._step(going, task, TaskState.CANCELLED, detail=f"cancelled by {going.run.cancelled_by}")
             going.ended[task.key].set()
 
-    async def _attend(self, going: _Going, task: Task) -> None:
-        if task.tool not in self._tools:
-            await self._step(going, task, TaskState.FAILED, detail=f"there is no tool {task.tool}")
-            return
-        if hindrance := self._hindrance(going, task):
-            await self._step(going, task, TaskState.SKIPPED, detail=hindrance)
-            return
-        tool = self._tools[task.tool]
+    async def _attend(self, going: Going, task: Task) -> None:
         try:
-            arguments = resolved(tool, task, going.outputs)
-        except ArgumentError as error:
-            await self._step(going, task, TaskState.FAILED, detail=str(error))
+            call = self._prepared(going, task)
+        except LeftOutError as left_out:
+            await self._step(going, task, left_out.state, detail=str(left_out))
             return
-        call = self._call(going, task, tool, arguments)
         if going.run.cancelled_by is not None and not await self._has_acted(going, call):
             await self._step(going, task, TaskState.CANCELLED, detail=f"cancelled by {going.run.cancelled_by}")
             return
         await self._use(going, call)
 
-    async def _has_acted(self, going: _Going, call: Call) -> bool:
+    def _prepared(self, going: Going, task: Task) -> Call:
+        """Raises LeftOutError."""
+        if task.tool not in self._tools:
+            raise LeftOutError(TaskState.FAILED, f"there is no tool {task.tool}")
+        try:
+            if lacking := hindrance(going, task, self._tools):
+                raise LeftOutError(TaskState.SKIPPED, lacking)
+            tool = self._tools[task.tool]
+            return self._call(going, task, tool, resolved(tool, task, going.outputs))
+        except ArgumentError as error:
+            raise LeftOutError(TaskState.FAILED, str(error)) from error
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            logger.exception("%s of run %s could not be prepared", task.key, going.run.order.run_id)
+            raise LeftOutError(TaskState.FAILED, f"{type(error).__name__}: {error}") from error
+
+    async def _has_acted(self, going: Going, call: Call) -> bool:
         """Of a cancelled run: whether a task had begun to act before the process died."""
         begun = going.run.state_of(call.task.key) in {TaskState.RUNNING, TaskState.WAITING}
         acts = call.tool.effect is Effect.ACT and not call.order.dry
         return begun and acts and await self._workshop.withdraw(call, going.run.cancelled_by or "")
 
-    def _hindrance(self, going: _Going, task: Task) -> str:
-        """Why a task is left out: a condition does not hold, or something before it did not succeed.
-
-        What takes anything tells of what was before it, so it also does when that has failed.
-        """
-        run, graph = going.run, going.run.order.graph
-        needed = task.needs() if self._takes_anything(task) else graph.before(task.key)
-        if lacking := sorted(key for key in needed if run.state_of(key) is not TaskState.SUCCEEDED):
-            return f"{lacking[0]} was {run.state_of(lacking[0])}"
-        unmet = [condition for condition in task.when if not condition.holds(run.steps[condition.task].outputs)]
-        return f"not so: {unmet[0]}" if unmet else ""
-
-    def _takes_anything(self, task: Task) -> bool:
-        return any(slot.type == ANY for slot in self._tools[task.tool].inputs)
-
-    def _call(self, going: _Going, task: Task, tool: Tool, arguments: Mapping[str, Any]) -> Call:
+    def _call(self, going: Going, task: Task, tool: Tool, arguments: Mapping[str, Any]) -> Call:
         run = going.run
         parts = tuple(
             Part(
@@ -292,7 +276,7 @@ class Scheduler:
                 state=step.state,
                 outputs=step.outputs,
                 detail=step.detail,
-                arguments=self._told(going, other),
+                arguments=told(going, other, self._tools),
             )
             for other in run.order.graph.tasks
             if other.key in run.order.graph.before(task.key)
@@ -302,16 +286,9 @@ class Scheduler:
         async def waits(detail: str) -> None:
             await self._step(going, task, TaskState.WAITING, detail=detail)
 
-        return Call(run.order, task, tool, arguments, parts if self._takes_anything(task) else (), waits)
+        return Call(run.order, task, tool, arguments, parts if takes_anything(task, self._tools) else (), waits)
 
-    def _told(self, going: _Going, task: Task) -> Mapping[str, Any]:
-        """The arguments that a task that has ended had."""
-        try:
-            return resolved(self._tools[task.tool], task, going.outputs)
-        except (ArgumentError, KeyError):
-            return {}
-
-    async def _use(self, going: _Going, call: Call) -> None:
+    async def _use(self, going: Going, call: Call) -> None:
         going.calls[call.task.key] = call
         try:
             if call.order.dry and call.tool.effect is not Effect.READ:
@@ -323,7 +300,7 @@ class Scheduler:
         finally:
             del going.calls[call.task.key]
 
-    async def _repeatedly(self, going: _Going, call: Call) -> None:
+    async def _repeatedly(self, going: Going, call: Call) -> None:
         wait = self._limits.first_wait
         for attempt in range(1, self._limits.attempts + 1):
             async with self._slots:
@@ -340,13 +317,16 @@ class Scheduler:
         except TimeoutError:
             raise TransientError(f"{call.tool.id} took longer than {self._limits.seconds:g} s") from None
 
-    async def _tried(self, going: _Going, call: Call, attempt: int, use: Callable[[Call], Any], *, last: bool = True) -> bool:
+    async def _tried(self, going: Going, call: Call, attempt: int, use: Callable[[Call], Any], *, last: bool = True) -> bool:
         """Whether that was the end of it."""
+        cancelled_before = going.run.cancelled_by is not None
         await self._step(going, call.task, TaskState.RUNNING, attempt=attempt)
+        if not cancelled_before and going.run.cancelled_by is not None and not await self._has_acted(going, call):
+            await self._step(going, call.task, TaskState.CANCELLED, detail=f"cancelled by {going.run.cancelled_by}")
+            return True
         try:
             outputs = dict(await use(call))
-            if len(msgspec.json.encode(outputs)) > LARGEST_OUTPUT:
-                raise ToolError(f"{call.tool.id} put out more than {LARGEST_OUTPUT} bytes")  # noqa: TRY301 - one way to fail
+            _check_size(call, outputs)
         except TransientError as error:
             if not last:
                 await self._step(going, call.task, TaskState.RUNNING, attempt=attempt, detail=f"again soon: {error}")
@@ -366,7 +346,7 @@ class Scheduler:
 
     async def _step(
         self,
-        going: _Going,
+        going: Going,
         task: Task,
         state: TaskState,
         *,
@@ -374,24 +354,41 @@ class Scheduler:
         outputs: Mapping[str, Any] | None = None,
         detail: str = "",
     ) -> None:
-        """On record, then known."""
-        step = Step(key=task.key, state=state, at=self._now(), attempt=attempt, outputs=dict(outputs or {}), detail=detail)
+        """On record, then known. Whatever others have said, the detail can be written."""
+        said = detail.encode(errors="backslashreplace").decode()
+        step = Step(key=task.key, state=state, at=self._now(), attempt=attempt, outputs=dict(outputs or {}), detail=said)
         await self._runs.step(going.run.order.run_id, step)
         going.run = going.run.then(step)
         self._tell(going.run, step)
 
-    async def _end(self, run: Run, state: RunState) -> None:
-        at = self._now()
-        await self._runs.end(run.order.run_id, state, at)
-        self._tell(msgspec.structs.replace(run, state=state, updated_at=at), None)
+    async def _held(self, run_id: str) -> Run:
+        """As it is on record."""
+        held = await self._runs.run(run_id)
+        if held is None:
+            raise NoSuchRunError(f"no run {run_id}")
+        return held
 
     def _newest(self, held: Run) -> Run:
         going = self._going.get(held.order.run_id)
         return held if going is None else going.run
 
     def _tell(self, run: Run, step: Step | None) -> None:
+        """An observer that fails keeps nothing from being done."""
         for observe in self.observers:
-            observe(run, step)
+            try:
+                observe(run, step)
+            except Exception:
+                logger.exception("run %s could not be told of", run.order.run_id)
 
     def _now(self) -> str:
         return rfc3339(self._clock())
+
+
+def _check_size(call: Call, outputs: Mapping[str, Any]) -> None:
+    """Raises ToolError."""
+    try:
+        size = len(msgspec.json.encode(outputs))
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise ToolError(f"{call.tool.id} was used, and what it put out cannot be written as JSON: {error}") from error
+    if size > LARGEST_OUTPUT:
+        raise ToolError(f"{call.tool.id} put out more than {LARGEST_OUTPUT} bytes")

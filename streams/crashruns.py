@@ -27,6 +27,9 @@ class CrashRuns:
     async def cancel(self, run_id: str, actor: str, at: str) -> None:
         await self._runs.cancel(run_id, actor, at)
 
+    async def call_off(self, run_id: str, actor: str, at: str) -> bool:
+        return await self._runs.call_off(run_id, actor, at)
+
     async def end(self, run_id: str, state: RunState, at: str) -> None:
         await self._runs.end(run_id, state, at)
 

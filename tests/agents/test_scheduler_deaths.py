@@ -159,6 +159,7 @@ async def lived(path: Path, world: World, fate: Fate) -> Run | None:
     dispatcher = Dispatcher(engine=FakeEngine(allowed=True), ledger=ledger, outlets={"way": MortalOutlet(world, fate)})
     scheduler = Scheduler(TOOLS, ActingWorkshop(dispatcher), runs, clock=lambda: NOW, limits=Limits(first_wait=0.001))
     working: asyncio.Task[None] | None = None
+    finished: asyncio.Task[Run] | None = None
     try:
         dispatcher.recover(NOW)
         await scheduler.recover()
@@ -171,11 +172,10 @@ async def lived(path: Path, world: World, fate: Fate) -> Run | None:
     except DeathError:
         return None
     finally:
-        if working is not None:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
-        if not fate.dead:
-            finished.cancel() if "finished" in locals() else None
+        for task in (working, finished):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         ledger.close()
         runs.close()
 
