@@ -21,7 +21,7 @@ from agents.policy import Decision, PolicyEngine, decided, refusal
 from agents.severity import at_least
 from agents.undo import NotUndoableError, undoing
 from graph.topology import Topology
-from schemas.action import Action
+from schemas.action import LOCAL, Action
 from schemas.event import ActionResult, ActionStatus, Event, Micros
 
 OUTCOMES = {
@@ -39,7 +39,7 @@ class NotWaitingError(Exception):
 
 
 class SamePersonError(NotWaitingError):
-    """It waits for somebody else than who asked for it."""
+    """It waits for somebody who is certainly not who asked for it."""
 
 
 class NotParkedError(Exception):
@@ -117,8 +117,7 @@ class Dispatcher:
         with self._lock:
             held = self._waiting(action_id)
             entry = self._decide(held.action, topology, now, approved_by=actor)
-            if (_needs_second(held) or _needs_second(entry)) and is_same(actor, held.action.cause.principal):
-                reason = f"{actor} asked for it, and may not approve it too"
+            if (_needs_second(held) or _needs_second(entry)) and (reason := _unfit(actor, held.action.cause.principal)):
                 self._recorded(held.then(Stage.WAITING, now, reason, step=Step.APPROVAL, by=actor))
                 raise SamePersonError(f"action {action_id} needs a second person: {reason}")
             return self._claimed(entry, now)
@@ -267,6 +266,16 @@ def _waiting_again(entry: Entry, now: Micros) -> Entry:
 
 def _needs_second(entry: Entry) -> bool:
     return entry.decision is not None and entry.decision.second
+
+
+def _unfit(actor: str, principal: str) -> str:
+    """Why this actor is not certainly a second person; empty if they are."""
+    if is_same(actor, principal) and not is_same(actor, LOCAL):
+        return f"{actor} asked for it, and may not approve it too"
+    if is_same(actor, LOCAL) or is_same(principal, LOCAL):
+        which = "approves it" if is_same(actor, LOCAL) else "asked for it"
+        return f"nobody knows who {which}: both need a key or token of their own (openautoglm key add; setting api_auth)"
+    return ""
 
 
 def is_same(one: str, other: str) -> bool:

@@ -17,6 +17,8 @@ MQTT = "mqtt"
 """The way by the device's own command topic; every other way is the name of a webhook."""
 
 
+LOCAL = "local"
+"""The name of whoever comes without a key or token, where none is needed: perhaps somebody who also has one."""
 RUNBOOK = "runbook"
 """The role of rules, which ask without a person."""
 

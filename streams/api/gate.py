@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from schemas.action import LOCAL as NOBODY
 from streams.access import IssuerAwayError, Keys, NotKnownError, Principal, Tokens
 from streams.api.problems import ProblemError, answered
 from streams.roles import Role
@@ -24,7 +25,7 @@ from streams.settings import Auth, Settings
 COOKIE = "openautoglm_session"
 SESSION = 12 * 3600.0
 MOST_SESSIONS = 10_000
-LOCAL = Principal("local", Role.ADMIN)
+LOCAL = Principal(NOBODY, Role.ADMIN)
 LONGEST = 8_192
 """Characters of a token: longer ones are refused unread."""
 SAFE = {"GET", "HEAD", "OPTIONS"}

@@ -83,6 +83,25 @@ async def test_who_asked_is_not_the_second_person_however_the_name_is_written(le
     assert (await acting.approve(asked.action_id, "bob", topology=plant(), now=second(2))).stage is Stage.SENT
 
 
+@pytest.mark.parametrize(("asks", "approves"), [("ann", "local"), ("ann", " Local"), ("local", "bob"), ("local", "local")])
+async def test_who_does_not_say_who_they_are_is_nobodys_second_person(ledger: Ledger, asks: str, approves: str) -> None:
+    """Leaving one's key out on a loopback address makes nobody another person."""
+    outlet = FakeOutlet()
+    acting = pairs(ledger, outlet)
+    asked = by(asks)
+    await done(acting, asked)
+    with pytest.raises(SamePersonError, match="both need a key or token of their own"):
+        await acting.approve(asked.action_id, approves, topology=plant(), now=second(1))
+    assert (stages(ledger, asked), outlet.sent) == ([Stage.WAITING, Stage.WAITING], [])
+
+
+async def test_where_anybody_may_so_may_who_does_not_say_who_they_are(ledger: Ledger) -> None:
+    acting = careful(ledger, FakeOutlet())
+    asked = by("local")
+    await done(acting, asked)
+    assert (await acting.approve(asked.action_id, "local", topology=plant(), now=second(1))).stage is Stage.SENT
+
+
 async def test_who_asked_may_be_the_person_where_anybody_may(ledger: Ledger) -> None:
     acting = careful(ledger, FakeOutlet())
     asked = by("ann")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
@@ -99,3 +100,22 @@ async def test_a_number_that_is_too_large_is_asked_about(tmp_path: Path) -> None
         answered = await ask(api, "set pump-1 to " + "9" * 400)
         assert (answered.status_code, answered.json()["run"]) == (200, None)
         assert answered.json()["questions"] == ["a number in this is too large"]
+
+
+async def test_leaving_the_key_out_makes_no_second_person(tmp_path: Path) -> None:
+    rule = '@id("pairs")\n@approval("second-person")\npermit (principal, action, resource);'
+    policy = permits(tmp_path / "policy", rule)
+    async with served(tmp_path, interpreter=Phrasebook(PHRASES), policy=policy, api_auth="auto") as api, device(api) as got:
+        run_id = (await ask(api, STOP, Role.ENGINEER, run=True)).json()["run"]["runId"]
+        async with asyncio.timeout(20):
+            while not (waiting := (await api.client.get("/v1/actions", params={"stage": "waiting"})).json()["items"]):
+                await asyncio.sleep(0.02)
+        approve = f"/v1/actions/{waiting[0]['action']['actionId']}/approve"
+        refused = await api.clients[None].post(approve)
+        assert (refused.status_code, "openautoglm key add" in refused.json()["detail"]) == (403, True)
+        assert got == []
+        assert (await api.clients[Role.OPERATOR].post(approve)).status_code == 200
+        async with asyncio.timeout(20):
+            while not got:
+                await asyncio.sleep(0.02)
+        assert (await api.clients[Role.ENGINEER].post(f"{PATH}/{run_id}/cancel")).status_code == 200
