@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from agents.dispatcher import NotWaitingError
-from agents.entry import Entry, Stage
+from agents.entry import Entry, Stage, Step
 from agents.identity import instructed
 from agents.policy import Decision
 from agents.run import Order
@@ -31,6 +31,8 @@ LOOK = 1.0
 GRACE = 5 * SECOND
 """How long after its time an action that nobody closed is waited for."""
 OPEN = (Stage.REQUESTED, Stage.ALLOWED)
+ANSWERED = (Step.RESULT, Step.SENDING)
+"""Steps that tell the other side's word: that it was too late, say."""
 WITHDRAWN = "the run was cancelled"
 Wishes = Mapping[str, Callable[[Call], Awaitable[Wish]]]
 
@@ -171,6 +173,8 @@ def _settled(entry: Entry) -> Mapping[str, Any] | None:
             raise ToolError(f"refused: {entry.detail}")
         case Stage.FAILED:
             raise ToolError(f"{action.verb} of {action.target} failed: {entry.detail}")
+        case Stage.EXPIRED if entry.claimed_at is not None and entry.step not in ANSWERED:
+            raise UnknownOutcomeError(f"{action.verb} of {action.target} was sent: {entry.detail}")
         case Stage.EXPIRED:
             raise ToolError(f"{action.verb} of {action.target}: {entry.detail}")
         case Stage.UNKNOWN if action.via != MQTT:

@@ -91,6 +91,9 @@ class Side:
     async def reject(self, action_id: str, actor: str, reason: str) -> Entry:
         return self._dispatcher.reject(action_id, actor, reason, now=NOW)
 
+    def expire(self, seconds: float) -> None:
+        self._dispatcher.expire(Micros(NOW + round(seconds * 1e6)))
+
     async def approve(self, action_id: str) -> Entry:
         return await self._dispatcher.approve(action_id, "ben", topology=self._topology, now=NOW)
 

@@ -210,6 +210,26 @@ async def test_nobody_knows_and_the_device_does_not_say(tmp_path: Path) -> None:
             await use
 
 
+async def test_what_was_sent_and_not_answered_may_have_happened(tmp_path: Path) -> None:
+    with opened(tmp_path) as bench:
+        bench.device.answer = None
+        use = asyncio.ensure_future(bench.use("command_device", device=PUMP, verb="stop"))
+        await until(lambda: bool(bench.side.ledger.at_stage(Stage.SENT)))
+        bench.side.expire(70)
+        with pytest.raises(UnknownOutcomeError, match="stop of pump-1 was sent: no answer in time"):
+            await use
+
+
+async def test_what_nobody_approved_in_time_has_not_happened(tmp_path: Path) -> None:
+    with opened(tmp_path, engine=FakeEngine(allowed=True, approval=True)) as bench:
+        use = asyncio.ensure_future(bench.use("command_device", device=PUMP, verb="stop"))
+        await bench.side.waiting.wait()
+        bench.side.expire(1_000)
+        with pytest.raises(ToolError, match="not approved in time"):
+            await use
+        assert bench.device.sent == []
+
+
 async def test_it_waits_for_a_person_and_goes_on(tmp_path: Path) -> None:
     with opened(tmp_path, engine=FakeEngine(allowed=True, approval=True)) as bench:
         use = asyncio.ensure_future(bench.use("command_device", device=PUMP, verb="stop"))
