@@ -120,8 +120,8 @@ class Runs(Protocol):
 
     async def run(self, run_id: str) -> Run | None: ...
 
-    async def trace(self, run_id: str) -> list[Step]:
-        """Every step of a run, oldest first."""
+    async def trace(self, run_id: str, *, brief: bool = False) -> list[Step]:
+        """Every step of a run, oldest first; `brief`: without outputs."""
         ...
 
     async def unfinished(self) -> list[Run]:
@@ -133,7 +133,7 @@ class Runs(Protocol):
         ...
 
     async def newest(self, limit: int) -> list[Run]:
-        """Newest first."""
+        """Newest first, without what their tasks have put out."""
         ...
 
 

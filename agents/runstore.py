@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from agents.run import Order, Run, RunState, Step
+from agents.run import Order, Run, RunState, Step, TaskState
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -19,13 +19,25 @@ CREATE TABLE IF NOT EXISTS runs (
     cancelled_by TEXT, body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state);
-CREATE TABLE IF NOT EXISTS steps (place INTEGER PRIMARY KEY, run_id TEXT NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS steps (place INTEGER PRIMARY KEY, run_id TEXT NOT NULL, body BLOB NOT NULL, outputs BLOB) STRICT;
 CREATE INDEX IF NOT EXISTS steps_by_run ON steps (run_id);
 """
+ADD_OUTPUTS = "ALTER TABLE steps ADD COLUMN outputs BLOB"
+"""In files of before, outputs are in the body."""
 COLUMNS = "run_id, state, updated_at, cancelled_by, body"
 MOST_PLANNED, MOST_ENDED = 1_000, 5_000
 """Runs that are kept: of those that people planned and never began, and of those that have ended, the newest."""
 Result = TypeVar("Result")
+
+
+class _Brief(msgspec.Struct, rename="camel"):
+    """`Step` without its outputs, which are passed over, not decoded."""
+
+    key: str
+    state: TaskState
+    at: str
+    attempt: int = 0
+    detail: str = ""
 
 
 class SqliteRuns:
@@ -39,6 +51,8 @@ class SqliteRuns:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(SCHEMA)
+        if all(name != "outputs" for _, name, *_ in self._connection.execute("PRAGMA table_info(steps)")):
+            self._connection.execute(ADD_OUTPUTS)
 
     def close(self) -> None:
         with self._lock:
@@ -65,7 +79,9 @@ class SqliteRuns:
 
     async def step(self, run_id: str, step: Step) -> None:
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT INTO steps VALUES (NULL, ?, ?)", (run_id, msgspec.json.encode(step)))
+            outputs = msgspec.json.encode(step.outputs) if step.outputs else None
+            row = (run_id, msgspec.json.encode(msgspec.structs.replace(step, outputs={})), outputs)
+            connection.execute("INSERT INTO steps (run_id, body, outputs) VALUES (?, ?, ?)", row)
             connection.execute("UPDATE runs SET updated_at = ? WHERE run_id = ?", (step.at, run_id))
 
         await self._transact(work)
@@ -88,8 +104,8 @@ class SqliteRuns:
     async def run(self, run_id: str) -> Run | None:
         return await self._transact(lambda connection: _run(connection, run_id))
 
-    async def trace(self, run_id: str) -> list[Step]:
-        return await self._transact(lambda connection: _steps(connection, run_id))
+    async def trace(self, run_id: str, *, brief: bool = False) -> list[Step]:
+        return await self._transact(lambda connection: _steps(connection, run_id, brief=brief))
 
     async def unfinished(self) -> list[Run]:
         return await self._transact(lambda connection: _runs(connection, "WHERE state = ? ORDER BY place", RunState.RUNNING))
@@ -99,7 +115,7 @@ class SqliteRuns:
         return await self._transact(lambda connection: _runs(connection, which, RunState.PLANNED, role))
 
     async def newest(self, limit: int) -> list[Run]:
-        return await self._transact(lambda connection: _runs(connection, "ORDER BY place DESC LIMIT ?", limit))
+        return await self._transact(lambda connection: _runs(connection, "ORDER BY place DESC LIMIT ?", limit, brief=True))
 
     async def _transact(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         def guarded() -> Result:
@@ -134,13 +150,13 @@ def _run(connection: sqlite3.Connection, run_id: str) -> Run | None:
     return found[0] if found else None
 
 
-def _runs(connection: sqlite3.Connection, which: str, *values: object) -> list[Run]:
+def _runs(connection: sqlite3.Connection, which: str, *values: object, brief: bool = False) -> list[Run]:
     rows = connection.execute(f"SELECT {COLUMNS} FROM runs {which}", values).fetchall()  # noqa: S608 - text of this file alone
     return [
         Run(
             order=msgspec.json.decode(body, type=Order),
             state=RunState(state),
-            steps={step.key: step for step in _steps(connection, run_id)},
+            steps={step.key: step for step in _steps(connection, run_id, brief=brief)},
             updated_at=updated_at,
             cancelled_by=cancelled_by,
         )
@@ -148,6 +164,14 @@ def _runs(connection: sqlite3.Connection, which: str, *values: object) -> list[R
     ]
 
 
-def _steps(connection: sqlite3.Connection, run_id: str) -> list[Step]:
-    rows = connection.execute("SELECT body FROM steps WHERE run_id = ? ORDER BY place", (run_id,))
-    return [msgspec.json.decode(body, type=Step) for (body,) in rows]
+def _steps(connection: sqlite3.Connection, run_id: str, *, brief: bool) -> list[Step]:
+    if brief:
+        rows = connection.execute("SELECT body FROM steps WHERE run_id = ? ORDER BY place", (run_id,))
+        return [Step(**msgspec.structs.asdict(msgspec.json.decode(body, type=_Brief))) for (body,) in rows]
+    rows = connection.execute("SELECT body, outputs FROM steps WHERE run_id = ? ORDER BY place", (run_id,))
+    return [_step(body, outputs) for body, outputs in rows]
+
+
+def _step(body: bytes, outputs: bytes | None) -> Step:
+    step = msgspec.json.decode(body, type=Step)
+    return step if outputs is None else msgspec.structs.replace(step, outputs=msgspec.json.decode(outputs))

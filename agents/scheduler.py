@@ -180,10 +180,11 @@ class Scheduler:
         return await self._runs.planned(role)
 
     async def newest(self, limit: int) -> list[Run]:
+        """Newest first; those that are not under way without what their tasks have put out."""
         return [self._newest(run) for run in await self._runs.newest(limit)]
 
-    async def trace(self, run_id: str) -> list[Step]:
-        return await self._runs.trace(run_id)
+    async def trace(self, run_id: str, *, brief: bool = False) -> list[Step]:
+        return await self._runs.trace(run_id, brief=brief)
 
     # --- The work ---------------------------------------------------------------------------------------------------------
 

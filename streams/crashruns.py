@@ -36,8 +36,8 @@ class CrashRuns:
     async def run(self, run_id: str) -> Run | None:
         return await self._runs.run(run_id)
 
-    async def trace(self, run_id: str) -> list[Step]:
-        return await self._runs.trace(run_id)
+    async def trace(self, run_id: str, *, brief: bool = False) -> list[Step]:
+        return await self._runs.trace(run_id, brief=brief)
 
     async def unfinished(self) -> list[Run]:
         return await self._runs.unfinished()

@@ -32,7 +32,7 @@ class RunRecord:
     async def recover(self, scheduler: Scheduler) -> None:
         """Before the first step of this process."""
         for run in reversed(await scheduler.newest(RETOLD)):
-            steps = await scheduler.trace(run.order.run_id)
+            steps = await scheduler.trace(run.order.run_id, brief=True)
             await self._store.add([*(of_step(run, step) for step in steps), of_run(run)])
 
     async def run(self) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -43,3 +45,47 @@ async def test_an_order_that_is_planned_again_is_the_one_that_it_was(tmp_path: P
     assert await runs.begin("run-1", AT)
     assert not await runs.begin("run-1", AT)
     runs.close()
+
+
+async def test_lists_leave_outputs_out_and_the_run_has_them(tmp_path: Path) -> None:
+    runs = SqliteRuns(tmp_path / "runs.db")
+    await runs.plan(order(GRAPH), AT)
+    await runs.begin("run-1", AT)
+    steps = [
+        Step(key="a", state=TaskState.RUNNING, at=AT, attempt=1),
+        Step(key="a", state=TaskState.SUCCEEDED, at=AT, attempt=2, outputs={"count": 3}, detail="done"),
+    ]
+    for step in steps:
+        await runs.step("run-1", step)
+    (brief,) = await runs.newest(10)
+    held = await runs.run("run-1")
+    assert held is not None
+    assert held.steps == {"a": steps[1]}
+    assert brief.steps == {"a": msgspec.structs.replace(steps[1], outputs={})}
+    assert await runs.trace("run-1") == steps
+    assert [step.outputs for step in await runs.trace("run-1", brief=True)] == [{}, {}]
+    assert (await runs.unfinished()) == [held]
+    runs.close()
+
+
+async def test_a_file_of_before_is_read(tmp_path: Path) -> None:
+    """When outputs were in the step's body."""
+    step = Step(key="a", state=TaskState.SUCCEEDED, at=AT, outputs={"count": 3})
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as connection, connection:
+        connection.execute(
+            "CREATE TABLE runs (place INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, "
+            "updated_at TEXT NOT NULL, cancelled_by TEXT, body BLOB NOT NULL) STRICT"
+        )
+        connection.execute("CREATE TABLE steps (place INTEGER PRIMARY KEY, run_id TEXT NOT NULL, body BLOB NOT NULL) STRICT")
+        row = ("run-1", RunState.RUNNING, AT, msgspec.json.encode(order(GRAPH)))
+        connection.execute("INSERT INTO runs VALUES (NULL, ?, ?, ?, NULL, ?)", row)
+        connection.execute("INSERT INTO steps VALUES (NULL, 'run-1', ?)", (msgspec.json.encode(step),))
+    for _ in range(2):
+        with closing(SqliteRuns(tmp_path / "runs.db")) as runs:
+            held = await runs.run("run-1")
+            assert held is not None
+            assert held.steps["a"] == step
+            assert (await runs.newest(1))[0].steps["a"].outputs == {}
+    with closing(SqliteRuns(tmp_path / "runs.db")) as runs:
+        await runs.step("run-1", step)
+        assert await runs.trace("run-1") == [step, step]
