@@ -21,6 +21,9 @@ from schemas.device import DeviceId
 REMEMBERED = 200_000
 """Devices of which it is remembered what the patterns say."""
 VERB = r"^[a-z][a-z0-9._-]{0,63}\Z"
+EXEMPT = ("acknowledge", "inspect", "notify", "retrain", "shelve", "unshelve", "work-order")
+"""Verbs that move nothing in a plant. Those that undo are not among them: what is opened may flood, and a leaking pipe that is
+reconnected draws the pressure from what else hangs on it."""
 
 Pattern = Annotated[str, Meta(min_length=1, max_length=128)]
 Patterns = tuple[Pattern, ...]
@@ -76,8 +79,11 @@ class Protected(Strict, frozen=True):
 
 
 class Blast(Strict, frozen=True):
-    """`verbs` take their device down. How far is looked for what goes down with it: `hops`, and `devices` at most."""
+    """Every verb may take its device down but the `exempt` ones. How far is looked for what goes down with it: `hops`, and
+    `devices` at most. `verbs` is of files of before, which named those that count: they still do, even where they are exempt.
+    """
 
+    exempt: Patterns | None = None
     verbs: Patterns = ()
     hops: Annotated[int, Meta(ge=1, le=64)] | None = None
     devices: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
@@ -148,7 +154,10 @@ class Plant:
         return self._guarded(device) or (kind != "" and self._guarded_types(kind))
 
     def takes_down(self, verb: str) -> bool:
-        return any_matches(self.said.blast.verbs, verb)
+        """Whether it may; what nobody has exempted counts."""
+        blast = self.said.blast
+        exempt = EXEMPT if blast.exempt is None else blast.exempt
+        return any_matches(blast.verbs, verb) or not any_matches(exempt, verb)
 
 
 def _only(register: Mapping[str, Matcher], device: DeviceId) -> str:

@@ -32,10 +32,16 @@ def _of_plant(policy: Policy, path: Path) -> Iterator[str]:
     for pattern in sorted(named):
         if not any(any_matches([pattern], kind) for kind in said.types):
             yield f"{path}: types: none is {pattern}, so no device is"
-    verbs = {verb for entry in said.hazards for verb in entry.verbs} | set(said.blast.verbs)
+    exempt = said.blast.exempt or ()
+    verbs = {verb for entry in said.hazards for verb in entry.verbs} | set(exempt) | set(said.blast.verbs)
     for pattern in sorted(verbs):
         if not any(any_matches([pattern], verb) for verb in policy.verbs):
             yield f"{path}: verbs: none is {pattern}"
+    hazardous = [verb for verb in sorted(policy.verbs) if any_matches(exempt, verb) and _is_hazardous(policy, verb)]
+    if hazardous:
+        yield f"{path}: blast.exempt: {_few(hazardous)} can be hazardous, and protected devices may go down by what is exempt"
+    if said.blast.verbs:
+        yield f"{path}: blast.verbs: is of before; every verb counts but those of blast.exempt, so leave it out"
 
 
 def _of_policy(policy: Policy, text: Text) -> Iterator[str]:
@@ -48,6 +54,10 @@ def _of_policy(policy: Policy, text: Text) -> Iterator[str]:
     for kind, name in sorted(text.names):
         if doubt := _of_name(policy, kind, name):
             yield f"{text.place}: {text.id!r} names {doubt}"
+
+
+def _is_hazardous(policy: Policy, verb: str) -> bool:
+    return policy.plant.worst(verb).grade > Hazard.HARMLESS.grade
 
 
 def _of_name(policy: Policy, kind: str, name: str) -> str:

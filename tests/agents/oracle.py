@@ -105,9 +105,7 @@ def forbidden(question: Question, *, runbook: bool) -> bool:
     trusted = known is not None and known.announced is not None and kind(device) != "" and known.announced == kind(device)
     if not trusted and hazard(question.verb, device) > 0:
         return True
-    if question.verb in {"close", "isolate", "stop"} and (
-        known is None or any(down.startswith("hospital-") for down in reached(question))
-    ):
+    if question.verb not in HARMLESS and (known is None or any(down.startswith("hospital-") for down in reached(question))):
         return True
     described = known is not None and known.announced is not None
     return runbook and question.verb in {"start", "stop"} and described and kind(device) == "pump"

@@ -34,7 +34,7 @@ hazards:
   - {class: harmless, verbs: [inspect]}
   - {class: minor, verbs: [isolate], types: [pipe]}
 protected: {devices: [junction-1]}
-blast: {verbs: [isolate, stop]}
+blast: {hops: 64}
 """
 HEAD = "permit (principal, action, resource is Device)"
 
@@ -191,7 +191,7 @@ def test_what_goes_down_is_bounded_and_said_to_be() -> None:
         [event(Connected(DeviceId(f"pipe-{number}"), "pipe"), name=f"d{number}") for number in range(30)]
         + [event(Linked(DeviceId(f"pipe-{n}"), DeviceId(f"pipe-{n + 1}"), Relation.FEEDS), name=f"l{n}") for n in range(29)]
     )
-    asker = Asker(Plant(parse(PLANT.replace("stop]", "stop], devices: 20").encode(), PlantFile, name="test")))
+    asker = Asker(Plant(parse(PLANT.replace("hops: 64", "devices: 20").encode(), PlantFile, name="test")))
     blasts = [
         asker.ask(action(DeviceId(f"pipe-{number}")), long, NOW, rates=Rates(), approved=False).context["blast"]
         for number in (0, 9, 28)
@@ -200,6 +200,23 @@ def test_what_goes_down_is_bounded_and_said_to_be() -> None:
     long.merge([event(Linked(DeviceId("pipe-28"), DeviceId("pipe-0"), Relation.FEEDS), 0)])
     again = asker.ask(action(DeviceId("pipe-28")), long, NOW, rates=Rates(), approved=False)
     assert again.context["blast"]["devices"] == 20
+
+
+@pytest.mark.parametrize("verb", ["isolate", "stop", "set", "restart", "reset", "open", "start", "reconnect", "jump"])
+def test_every_verb_may_take_its_device_down(verb: str) -> None:
+    text = "permit (principal, action, resource) when { context.blast.devices == 0 && context.blast.complete }"
+    asked = action(PIPE, verb, cause=by())
+    assert not allows(text, asked, said=f"{PLANT}verbs: [jump]")
+    exempt = f"{PLANT}verbs: [jump]".replace("hops: 64", "exempt: ['*']")
+    assert allows(text, asked, said=exempt)
+    assert not allows(text, asked, said=exempt.replace("exempt:", f"verbs: [{verb}], exempt:"))
+
+
+@pytest.mark.parametrize("verb", ["acknowledge", "inspect", "notify", "retrain", "shelve", "unshelve", "work-order"])
+def test_but_those_that_move_nothing(verb: str) -> None:
+    text = "permit (principal, action, resource) when { context.blast.devices == 0 && context.blast.complete }"
+    assert allows(text, action(PIPE, verb, cause=by()))
+    assert not allows(text, action(PIPE, verb, cause=by()), said=PLANT.replace("hops: 64", "exempt: [nothing]"))
 
 
 def test_a_disconnected_device_is_said_to_be() -> None:

@@ -115,6 +115,24 @@ def test_doubts_about_the_plant_file(tmp_path: Path) -> None:
     assert [doubt.rpartition(": ")[2] for doubt in doubts(tmp_path)] == ["none is pipe, so no device is", "none is jump"]
 
 
+@pytest.mark.parametrize(
+    ("blast", "says"),
+    [
+        ("exempt: [inspect]", []),
+        ("exempt: [inspect, reset]", ["blast.exempt: reset can be hazardous"]),
+        ("exempt: ['*']", ["blast.exempt: acknowledge and 15 other verbs can be hazardous"]),
+        ("exempt: [jump]", ["verbs: none is jump"]),
+        ("verbs: [isolate, stop]", ["blast.verbs: is of before"]),
+    ],
+)
+def test_doubts_about_what_takes_nothing_down(tmp_path: Path, blast: str, says: list[str]) -> None:
+    (tmp_path / "a.cedar").write_text("")
+    (tmp_path / "plant.yaml").write_text(f"version: 1\nhazards: [{{class: harmless, verbs: [inspect]}}]\nblast: {{{blast}}}\n")
+    found = doubts(tmp_path)
+    assert len(found) == len(says)
+    assert all(doubt.startswith(f"{tmp_path}/plant.yaml: {one}") for doubt, one in zip(found, says, strict=True))
+
+
 # --- The demo plant's policies ------------------------------------------------------------------------------------------------
 
 

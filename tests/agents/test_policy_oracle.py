@@ -41,6 +41,12 @@ PLAUSIBLE = (
         ("viewer", "stop", "pump"),
     ),
     *(("engineer", "reset", "plc"), ("engineer", "restart", "gw"), ("admin", "set-point", "pump"), ("operator", "notify", "")),
+    *(
+        ("engineer", "set", "pump"),
+        ("operator", "open", "valve"),
+        ("engineer", "restart", "plc"),
+        ("operator", "reconnect", "pipe"),
+    ),
     *(("engineer", "retrain", ""), ("operator", "retrain", ""), ("runbook", "notify", "")),
 )
 """Who might well ask for what, of which kind of device: else hardly anything is ever permitted."""

@@ -37,7 +37,7 @@ async def data(tmp_path: Path) -> Path:
 def test_policies_in_order(run: Run, policy: Path) -> None:
     checked, tested = run("policy", "check", DEPLOYED, policy), run("policy", "test", policy)
     assert (checked.code, checked.out, "in order" in checked.err) == (0, "", True)
-    assert (tested.code, "15 cases, 0 failed" in tested.out) == (0, True)
+    assert (tested.code, "18 cases, 0 failed" in tested.out) == (0, True)
 
 
 def test_what_is_wrong_and_doubtful_is_said_with_its_line(run: Run, policy: Path) -> None:
