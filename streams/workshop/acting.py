@@ -76,7 +76,8 @@ class Acting:
         self._wishes = wishes
         self._calendar = calendar
         self._under_way: set[str] = set()
-        self._withdrawn: set[str] = set()
+        self._withdrawn: dict[str, str] = {}
+        """By action, who has cancelled its run before it was on record."""
 
     async def use(self, call: Call) -> Mapping[str, Any]:
         """Until it is known what became of the action."""
@@ -89,10 +90,13 @@ class Acting:
                 if action_id in self._withdrawn:
                     raise ToolError(WITHDRAWN)
                 held = await self._side.request(action)
+                if held.stage is Stage.WAITING and (actor := self._withdrawn.get(action_id)) is not None:
+                    await self.withdraw(call, actor)
+                    held = self._side.entry(action_id) or held
             return await self._outcome(call, held)
         finally:
             self._under_way.discard(action_id)
-            self._withdrawn.discard(action_id)
+            self._withdrawn.pop(action_id, None)
 
     async def preview(self, call: Call) -> Mapping[str, Any]:
         wish = await self._wishes[call.tool.id](call)
@@ -112,7 +116,7 @@ class Acting:
             except NotWaitingError:
                 held = self._side.entry(action_id)
         if held is None and action_id in self._under_way:
-            self._withdrawn.add(action_id)
+            self._withdrawn[action_id] = actor
         return held is not None and held.claimed_at is not None
 
     async def _action(self, call: Call) -> Action:

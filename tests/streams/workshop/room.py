@@ -68,6 +68,8 @@ class Side:
         self._topology = topology
         self._dispatcher = Dispatcher(engine=engine, ledger=self.ledger, outlets=self.outlets)
         self.waiting = asyncio.Event()
+        self.slowly: asyncio.Event | None = None
+        """Holds up what is asked for."""
 
     def has_way(self, via: str) -> bool:
         return via in self.outlets
@@ -77,6 +79,8 @@ class Side:
 
     async def request(self, action: Action) -> Entry:
         self.requested.append(action)
+        if self.slowly is not None:
+            await self.slowly.wait()
         return await self._dispatcher.dispatch(action, topology=self._topology, now=NOW)
 
     async def preview(self, action: Action) -> Decision:

@@ -303,3 +303,17 @@ async def until(true: Any) -> None:
     async with asyncio.timeout(5):
         while not true():
             await asyncio.sleep(0.002)
+
+
+async def test_a_cancel_that_comes_while_it_is_asked_for(tmp_path: Path) -> None:
+    """What waits for a person by then is withdrawn; nobody has to reject it."""
+    with opened(tmp_path, engine=FakeEngine(allowed=True, approval=True)) as bench:
+        bench.side.slowly = asyncio.Event()
+        call = bench.call("command_device", device=PUMP, verb="stop")
+        use = asyncio.ensure_future(bench.workshop.use(call))
+        await until(lambda: bool(bench.side.requested))
+        assert await bench.workshop.withdraw(call, "anna") is False
+        bench.side.slowly.set()
+        with pytest.raises(ToolError, match="rejected by anna: the run was cancelled"):
+            await use
+        assert bench.device.sent == []
