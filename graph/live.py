@@ -5,7 +5,7 @@ Used where the topology is: in the thread that owns it. A step costs the edges o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from graph.claims import EdgeKey
@@ -48,8 +48,20 @@ def downstream(
 
     The devices of `graph.questions.impact`, at a tenth of its cost: for who asks before each action.
     """
-    seen, ring, found = {start}, [start], list[DeviceId]()
-    while ring and (hops is None or hops > 0):
+    found: list[DeviceId] = []
+    for hop, ring in enumerate(rings(topology, start)):
+        if hop == hops:
+            break
+        found += ring
+        if len(found) > limit:
+            return found[:limit], False
+    return found, True
+
+
+def rings(topology: Topology, start: DeviceId) -> Iterator[list[DeviceId]]:
+    """The same, a step further each time; none is empty."""
+    seen, ring = {start}, [start]
+    while ring:
         fresh = []
         for here in ring:
             for key in topology.keys_of(here):
@@ -57,11 +69,9 @@ def downstream(
                 if near not in seen and key[2] in _INFLUENCE and _leads(topology, key, here):
                     seen.add(near)
                     fresh.append(near)
-        found += fresh
-        if len(found) > limit:
-            return found[:limit], False
-        ring, hops = fresh, None if hops is None else hops - 1
-    return found, True
+        if fresh:
+            yield fresh
+        ring = fresh
 
 
 def _leads(topology: Topology, key: EdgeKey, here: DeviceId) -> bool:

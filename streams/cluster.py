@@ -16,10 +16,9 @@ EVENT_RECORD = 4 << 20
 RECORD = 16 << 20
 """Bytes of any other record, at most: a fault may name every device of a plant."""
 KINDS = ("alerts", "faults", "actions")
-"""What workers write."""
+"""What workers write, in the order in which it is told; `actions` are asked for by the runbook, and decided on by gateways."""
 LIVED = ("alarms", "floods")
 """What gateways write: what people and the clock make of the alarms of their site."""
-"""What is found, in the order in which it is told; `actions` are asked for by the runbook and not decided upon yet."""
 
 
 class Protocol(StrEnum):

@@ -16,6 +16,7 @@ from streams.answers import Readiness
 from streams.cluster import Cluster, ClusterError, Names
 from streams.controlroom import ControlRoom
 from streams.crashpoints import CrashPoints
+from streams.edgehands import acting
 from streams.feed import Feed
 from streams.findings import FindingStore
 from streams.folder import Folder
@@ -26,6 +27,7 @@ from streams.journal import AlarmJournal
 from streams.kafka import KafkaLog, when_there
 from streams.kafka_admin import identity, prepare
 from streams.listening import ApiServer
+from streams.liveplant import LiveHands
 from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
@@ -34,6 +36,7 @@ from streams.projection import graph_store
 from streams.publisher import Publisher
 from streams.relay import Relay
 from streams.remote import KafkaTruth, origin
+from streams.requests import Requests
 from streams.service import mqtt_address, pipeline_of, rules_of, sparkplug_host, webhooks_of
 from streams.settings import Settings
 from streams.shards import Shards
@@ -126,7 +129,7 @@ async def run_worker(settings: Settings) -> None:
 
 
 async def run_gateway(settings: Settings) -> None:
-    """Until cancelled. Raises InUseError, ClusterError."""
+    """Until cancelled. Raises InUseError, ClusterError, PolicyError, RuleFileError."""
     cluster, names = cluster_of(settings), Names(settings.kafka_prefix)
     folder, topics, crash = Folder(settings.data), Topics(settings.site), CrashPoints(settings.crash_at)
     async with AsyncExitStack() as stack:
@@ -145,11 +148,28 @@ async def run_gateway(settings: Settings) -> None:
         stack.push_async_callback(own.close)
         sparkplug = sparkplug_host(settings, address=address, outbox=outbox, crash=crash, stored=gateway.look)
         relay = Relay(settings.site, cluster=cluster, names=names, journal=journal, clock=clock)
-        front = _front(settings, folder, stack, journal=journal, store=store, outbox=outbox, ready=Readers(gateway, relay))
+        hand = acting(
+            settings,
+            folder,
+            stack,
+            cluster=cluster,
+            names=names,
+            address=address,
+            outbox=outbox,
+            store=store,
+            clock=clock,
+            sparkplug=sparkplug,
+        )
+        await hand.requests.recover()
+        readers = Readers(gateway, relay, hand.requests)
+        hands = LiveHands(hand.responder)
+        front = _front(settings, folder, stack, journal=journal, store=store, outbox=outbox, ready=readers, hands=hands)
         parts: tuple[tuple[str, Callable[[], Coroutine[Any, Any, None]]], ...] = (
             ("gateway", gateway.run),
             ("relay", relay.run),
             ("publisher", Publisher(topics, address=address, store=store, crash=crash).run),
+            ("requests", hand.requests.run),
+            ("responder", hand.responder.run),
             ("announcer", Announcer(settings.site, log=own, names=names, store=store).run),
             ("alarms", journal.run),
             ("feed", front.feed.run),
@@ -172,13 +192,14 @@ async def _serve(settings: Settings, server: ApiServer, folder: Folder, front: F
 class Readers:
     """Whether what a gateway reads from is there."""
 
-    def __init__(self, gateway: Gateway, relay: Relay) -> None:
+    def __init__(self, gateway: Gateway, relay: Relay, requests: Requests) -> None:
         self._gateway = gateway
         self._relay = relay
+        self._requests = requests
 
     def __call__(self) -> Readiness:
         lost = "" if self._gateway.connected.is_set() else "not connected to the MQTT broker"
-        checks = {"gateway": lost, "relay": self._relay.trouble}
+        checks = {"gateway": lost, "relay": self._relay.trouble, "actions": self._requests.trouble}
         return Readiness(ready=not any(checks.values()), checks=checks)
 
 
@@ -191,6 +212,7 @@ def _front(
     store: FindingStore,
     outbox: Outbox,
     ready: Readers,
+    hands: LiveHands,
 ) -> Front:
     """Alarms and faults of the site; the plant as the graph's database has it, if one is set."""
     feed = Feed(store)
@@ -205,7 +227,7 @@ def _front(
         outbox=outbox,
         traces=Traces(),
         live=None,
-        hands=None,
+        hands=hands,
         database=database,
     )
     return Front(room, feed, webhooks, ready=ready, metrics=Metrics())

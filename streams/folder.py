@@ -23,6 +23,7 @@ class Folder:
         self.log = path / "log.db"
         self.findings = path / "findings.db"
         self.ledger = path / "ledger.db"
+        self.requests = path / "requests.db"
         self.graph = path / "graph.db"
         self.checkpoint = path / "checkpoint.bin"
         self.access = path / "access.db"

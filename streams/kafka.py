@@ -342,5 +342,45 @@ async def follow(cluster: Cluster, topics: Sequence[str], *, group: str) -> Asyn
             await consumer.stop()
 
 
+class Placed(NamedTuple):
+    """A record of one partition. `at`: when it was written, seconds since 1970."""
+
+    offset: int
+    key: str
+    value: bytes | None
+    at: float
+
+
+async def follow_from(cluster: Cluster, topic: str, partition: Partition, position: int) -> AsyncIterator[list[Placed]]:
+    """What is committed to a partition from a position on, or from what is still kept, in bulk, for ever.
+
+    Whoever reads keeps the position. Raises ConnectionError when the cluster is away.
+    """
+    consumer = AIOKafkaConsumer(
+        **cluster.options(),
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=FOLLOW_WAIT,
+    )
+    place = TopicPartition(topic, partition)
+    try:
+        async with bounded(cluster):
+            await consumer.start()
+        consumer.assign([place])
+        consumer.seek(place, position)
+        while True:
+            async with bounded(cluster):
+                fetched = await consumer.getmany(place, timeout_ms=1000)
+            for records in fetched.values():
+                yield [
+                    Placed(one.offset, (one.key or b"").decode(errors="replace"), one.value, one.timestamp / 1000)
+                    for one in records
+                ]
+    finally:
+        with suppress(KafkaError):
+            await consumer.stop()
+
+
 def _found(record: Any) -> Found:
     return Found(record.topic, (record.key or b"").decode(errors="replace"), record.value)

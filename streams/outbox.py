@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -74,6 +74,8 @@ class Outbox:
         self._database = Database(path, SCHEMA)
         rows = self._database.read(lambda connection: connection.execute("SELECT source, state FROM watermark").fetchall())
         self.watermarks = Watermarks.restored(rows)
+        self.takers: list[Callable[[Sequence[Event]], Awaitable[None]]] = []
+        """Are handed what was stored before it counts as taken in: at least once, as the sender sends what did not."""
 
     async def store(self, events: Sequence[Event], refused: Sequence[Refused], *, marked: bool = True) -> list[Mark]:
         """Keep an intake, all or nothing; the sources' new watermarks. Durable when this returns.
@@ -94,6 +96,8 @@ class Outbox:
             connection.executemany("INSERT OR REPLACE INTO watermark VALUES (?, ?)", rows)
 
         await self._database.run(work)
+        for take in self.takers:
+            await take(events)
         return marks
 
     async def waiting(self, limit: int) -> list[tuple[int, bytes]]:
@@ -127,6 +131,8 @@ class Outbox:
             connection.execute(ADD, ("replayed", len(events)))
 
         await self._database.run(work)
+        for take in self.takers:
+            await take(events)
 
     async def retry(self, number: int) -> Replayed:
         """Try a refused input again. Raises UnknownInputError."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from agents.policy import Decision, NoPolicy
 from agents.policyfolder import Policy
 from graph.topology import Topology
 from schemas.action import MQTT, Action, Progress
-from schemas.event import Micros, rfc3339
+from schemas.event import Event, Micros, rfc3339
 from streams.findings import FindingStore
 from streams.folder import Folder
 from streams.mqtt import Address
@@ -97,11 +97,15 @@ class Responder:
             known = self._ledger.entry(action.action_id)
             entry = await self._dispatcher.dispatch(action, topology=pipeline.topology, now=pipeline.now)
             await self._tell([] if entry == known else [entry])
-        for result in reaction.results:
-            answered = self._dispatcher.result(result)
-            await self._tell([] if answered is None else [answered])
+        await self.answered(reaction.results)
         if reaction.steps:
             await self._tell(self._dispatcher.expire(pipeline.now))
+
+    async def answered(self, events: Sequence[Event]) -> None:
+        """Take in what devices answered, among whatever else."""
+        for event in events:
+            answered = self._dispatcher.result(event)
+            await self._tell([] if answered is None else [answered])
 
     async def run(self) -> None:
         """Keep up the connection for commands, and close what nobody answered or approved in time, until cancelled."""

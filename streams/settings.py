@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     worker_identity: str | None = Field(
         default=None, description="A name that no other worker has; one that is soon back under it keeps its partitions."
     )
+    facts_age: float = Field(
+        default=300, gt=0, description="Seconds up to which a gateway on Kafka decides by what a worker has said of a device."
+    )
     stalled_after: float = Field(
         default=120, gt=0, description="A worker that takes in nothing for so long, though there is, ends."
     )

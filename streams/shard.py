@@ -20,6 +20,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from agents.facts import requested
 from schemas.action import Action
 from schemas.event import Event
 from schemas.finding import Alert, Fault
@@ -86,9 +87,14 @@ class Site:
     observer: Observer | None = None
 
     def take(self, events: Sequence[Event], after: int) -> Reaction:
-        """Take events in; whoever reads pipeline and position in the model thread reads what belongs together."""
+        """Take events in; whoever reads pipeline and position in the model thread reads what belongs together.
+
+        Actions leave with what is known of their devices, for the gateway that decides on them.
+        """
         reaction = self.pipeline(events)
         self.position = after
+        topology, now = self.pipeline.topology, self.pipeline.now
+        reaction.actions = [requested(action, topology, now) for action in reaction.actions]
         return reaction
 
     def restore(self, found: tuple[Manifest, bytes] | None) -> None:
