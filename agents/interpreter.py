@@ -31,6 +31,10 @@ EXAMPLES = (
 )
 
 
+MOST = 48
+"""Parts, cues and devices of a sentence."""
+
+
 class Understood(msgspec.Struct, frozen=True):
     """What a sentence means here. Without a graph the `questions` say what is not clear."""
 
@@ -50,11 +54,15 @@ class Interpreter:
 
     def understand(self, text: str, names: Names) -> Understood:
         """Whatever the text: it is about this plant, or it is not understood."""
-        reading, form, anchors = self.read(text, names, vector=False)
         try:
+            reading, form, anchors = self.read(text, names, vector=False)
+            if len(reading.fragments) > MOST or len(anchors) > MOST or len(reading.devices) > MOST:
+                return Understood(None, ("This asks for too much at once. Say it in several sentences.",), {})
             graph, questions = composed(reading, anchors)
         except TaskGraphError as error:
             return Understood(None, (f"This cannot be put in order: {error}",), form.wire())
+        except (ArithmeticError, ValueError):
+            return Understood(None, ("A number in this is too large, or none at all.",), {})
         questions = [*questions, *_missing(graph)]
         if not graph.tasks and not questions:
             questions.append(f"I do not see what is to be done. You can say, for example: {'; '.join(EXAMPLES)}")

@@ -20,7 +20,7 @@ from schemas.device import DeviceId
 
 SHORTEST = 4
 """Letters of a word in which a slip of the pen is put right."""
-FILLERS = frozenset({"-", "_", "/", ".", ":", "#", "no", "nr", "number", "号", "第", "the", "台", "个"})
+FILLERS = frozenset({"-", "_", "/", ".", ":", "#", "no", "nr", "number", "号", "第", "the"})
 """What may stand between the parts of a name, besides spaces."""
 MOST_OFFERED = 5
 

@@ -14,7 +14,7 @@ from agents.parser.conditions import Conditional, conditionals
 from agents.parser.cues import Anchor
 from agents.parser.drafts import TELLING, Draft
 from agents.parser.handlers import SERIES, handled
-from agents.parser.orders import ACTS, ordered
+from agents.parser.orders import ACTS, ordered, signs
 from agents.parser.reading import Clause, Fragment, Placed, Reading
 from agents.parser.scene import BACK, Scene
 from agents.parser.subjects import condition_of
@@ -24,6 +24,7 @@ _GO_AHEAD = re.compile(r"(?<![a-z])(?:do (?:it|so|that)|go ahead(?: and do it)?)
 _BEFORE = re.compile(r"(?<![a-z])(?:before|prior to) (?:[^\s,;.]+ ){0,4}$")
 _AFTER = re.compile(r"(?<![a-z])(?:after|once|as soon as) (?:[^\s,;.]+ ){0,4}$")
 ACTING = frozenset({"isolate_device", "command_device", "reconnect_device", "set_point"})
+_PLAIN_VALUE = re.compile(r"\W*(?:please )?(?:the )?◆ ?○? ?(?:to|at|on|=|:)? ?●(?: ?,? ?(?:please|pls|plz|now))*\W*")
 _THINGS = re.compile(r"device|everything|equipment|anything|设备|东西|仪表")
 _ONE_MORE = re.compile(r"^\W*(?:and )?(?:one|another|the same)(?: one)? (?:for|on|to)(?![a-z])", re.IGNORECASE)
 _UNCONDITIONAL = re.compile(r",.*and|[,，].*(?:并|另外|同时)")
@@ -162,7 +163,7 @@ class Composer:
         """A signal of a device, or a device and a value, need no verb."""
         clause = self.reading.clauses([])[0]
         whole = self.reading.lower
-        if self.scene.named(clause) and self.reading.quantities and not self._conditionals:
+        if _PLAIN_VALUE.fullmatch(signs(self.reading, 0, len(whole), ())) and not self._conditionals:
             clause.anchors.append(Anchor("set_point", 0, 0, whole))
         elif self.scene.signals(clause) or (self.scene.named(clause) and self.reading.periods):
             clause.anchors.append(Anchor("signal_history", 0, 0, whole))

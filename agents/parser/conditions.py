@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 from agents.parser.quantities import Comparison
-from agents.parser.reading import Reading
+from agents.parser.reading import Placed, Reading
 
 IF = re.compile(
     r"(?<![a-z])(?:if|unless|when(?:ever)?|in case|provided|as long as|once)(?![a-z])|(?:^|"
@@ -28,7 +28,7 @@ _SOME = re.compile(
     r"devices?)?|有(?:任何)?(?P<zh>报警|告警|故障|变动|变化)"
 )
 _NONE = re.compile(
-    r"(?<![a-z])(?:there (?:are|is) (?:no|none)|nothing|none|no(?! longer))(?: (?:standing |open |critical |"
+    r"(?<![a-z])(?:there (?:are|is) (?:no|none)|nothing|none|no)(?![a-z]| longer)(?: (?:standing |open |critical |"
     r"such |high )*(?P<what>alarms?|faults?|changes?|devices?))?"
     r"|(?:没有?|无)(?:任何|未消|没消|新)?的?(?P<zh>报警|告警|故障|变动|变化)|谁都不(?:会)?受影响|(?:没|无)(?:有)?(?:人|设备|谁)受影响"
 )
@@ -57,6 +57,8 @@ class Conditional(NamedTuple):
     comparison: Comparison | None = None
     strange: bool | None = None
     some: bool | None = None
+    negated: bool = False
+    """The comparison must not hold."""
     of: str = ""
     """The noun that `some` is about."""
 
@@ -72,7 +74,7 @@ def conditionals(reading: Reading) -> list[Conditional]:
         said = reading.lower[opened.end() : end]
         unless = bool(_UNLESS.match(opened.group()))
         if one := _stated(said, opened.end(), unless=unless):
-            found.append(one._replace(start=_opening(reading, opened), end=_trailed(reading.lower, one.end)))
+            found.append(one._replace(start=_opening(reading, opened), end=_trailed(reading.lower, _placed(reading, one.end))))
     found += _unopened(reading, found)
     return sorted(found, key=lambda one: one.start)
 
@@ -97,10 +99,10 @@ def _answered(reading: Reading, found: list[Conditional]) -> list[Conditional]:
 
 def _unopened(reading: Reading, found: list[Conditional]) -> list[Conditional]:
     """Chinese ones that only end as conditions do: 确实异常的话, 没有故障的话就."""
-    more = []
+    more: list[Conditional] = []
     for closed in re.finditer(r"的话|就(?!行|是)", reading.lower):
         start = next((one.start for one in reading.fragments if one.start <= closed.start() < one.end), 0)
-        if any(one.start < closed.end() and one.end > start for one in found):
+        if any(one.start < closed.end() and one.end > start for one in (*found, *more)):
             continue
         said = reading.lower[start : closed.start()]
         if one := _stated(said, start, unless=False):
@@ -122,6 +124,9 @@ def _stated(said: str, offset: int, *, unless: bool) -> Conditional | None:
     return None
 
 
+_NEGATED = re.compile(r"(?<![a-z])(?:not|n['’]t|no|never)\s*$|(?:\w+n['’]t) (?:be )?$|(?:不|没有|没|未)$")
+
+
 def _affected(said: str, end: int) -> int:
     match = _AFFECTED.match(said, end)
     return match.end() if match else end
@@ -139,7 +144,9 @@ def _compared(reading: Reading, one: Comparison) -> Conditional:
     end = _trailed(lower, one.end)
     if not opened and lower[fragment.end : fragment.end + 1] in {"?", "？"}:
         end = fragment.end  # asked as a question: "are there more than 5 alarms in the east?"
-    return Conditional(start, end, comparison=one)
+    between = lower[(opened[-1].end() if opened else start) : one.start]
+    negated = bool(_NEGATED.search(between)) != bool(opened and _UNLESS.match(opened[-1].group()))
+    return Conditional(start, end, comparison=one, negated=negated)
 
 
 def _opening(reading: Reading, opened: re.Match[str]) -> int:
@@ -153,6 +160,15 @@ def _opening(reading: Reading, opened: re.Match[str]) -> int:
 def _after_joining(lower: str, start: int) -> int:
     match = re.match(r"\s+", lower[start:])
     return start + (match.end() if match else 0)
+
+
+def _placed(reading: Reading, end: int) -> int:
+    """`no alarms on pump-7`: the place belongs to the condition."""
+    match = re.compile(r" (?:on|at|of|in|for|with) (?:the )?").match(reading.lower, end)
+    if match is None:
+        return end
+    places: list[Placed] = [*reading.devices, *reading.zones]
+    return next((one.end for one in places if one.start == match.end()), end)
 
 
 def _trailed(lower: str, end: int) -> int:

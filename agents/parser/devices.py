@@ -5,6 +5,7 @@ A number is never guessed: what is named and is not there is a mention of no dev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -72,13 +73,18 @@ class _Scan:
     def _named(self, at: int) -> int:
         """A name that begins here; how many parts it has."""
         for length in range(min(LONGEST, len(self._said) - at), 0, -1):
-            if not self._is_close(at, length):
+            if not self._is_close(at, length) or self._runs_numbers_together(at, length):
                 continue
             devices = self._names.called("".join(word for _, word in self._said[at : at + length]))
             if devices and self._is_whole(at, length):
                 alike = tuple(one for one in devices if canonical_type(self._names.type_of(one)) == self._kind)
                 return self._add(alike if len(devices) > 1 and len(alike) == 1 else devices, at, length)
         return 0
+
+    def _runs_numbers_together(self, at: int, length: int) -> bool:
+        """`20 4` is not 204."""
+        pairs = pairwise(self._said[at : at + length])
+        return any(one[-1:].isdigit() and other[:1].isdigit() for (_, one), (_, other) in pairs)
 
     def _lettered(self, at: int) -> int:
         """`start B` where P-204B was named before."""
@@ -95,8 +101,10 @@ class _Scan:
         return self._add(fit.pop(), at, 1) if len(fit) == 1 else 0
 
     def _is_whole(self, at: int, length: int) -> bool:
-        """No bare number is a name: `204` alone may be a part of one, or a value."""
-        return length > 1 or not self._said[at][1].isdecimal()
+        """No bare number is a name: `204` alone may be a part of one, or a value; nor is a piece of a longer one: `pump-7a`."""
+        end = self._sentence[self._said[at + length - 1][0]].end
+        beside = re.match(r"[A-Za-z0-9]|[/-][0-9]", self._text[end : end + 2])
+        return beside is None and (length > 1 or not self._said[at][1].isdecimal())
 
     def _listed(self, at: int) -> int:
         """`pumps 1 and 2`; every number is one."""

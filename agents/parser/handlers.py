@@ -9,6 +9,7 @@ from typing import Any
 from agents.parser import texts
 from agents.parser.cues import Anchor
 from agents.parser.drafts import Draft
+from agents.parser.quantities import FOREIGN, UNITS, Quantity
 from agents.parser.reading import Clause
 from agents.parser.scene import BACK, Device, Scene, Series
 from agents.parser.times import amount
@@ -240,12 +241,23 @@ def _set(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     for place, device in enumerate(devices or [None]):
         value = after[min(place, len(after) - 1)] if len(after) >= len(devices) > 1 else (after[-1] if after else None)
         signal = said[0] if said else (value.signal if value else None) or scene.context.unit
+        _check_value(scene, device, signal, value, len(after) > len(devices or [None]))
         scene.context.unit = signal
         arguments = given(
             device=device, signal=scene.signal(device, signal), value=None if value is None else _number(value.value)
         )
         found.append(scene.add("set_point", arguments, anchor.text))
     return found
+
+
+def _check_value(scene: Scene, device: Device | None, signal: str | None, value: Quantity | None, many: bool) -> None:  # noqa: FBT001
+    """Ask where a number may mean something else: several, or a unit that is not the signal's."""
+    if many:
+        scene.ask(f"Which of the numbers is {device} to be set to?")
+    if value is not None and value.unit and signal in UNITS and value.unit not in UNITS[signal]:
+        scene.ask(f"{value.value:g} {value.unit} is no {signal}. To which value is {device} to be set?")
+    if value is not None and value.unit in FOREIGN:
+        scene.ask(f"In which unit does {device} take its {signal}? {value.unit} is not converted here.")
 
 
 # --- People and documents -----------------------------------------------------------------------------------------------------

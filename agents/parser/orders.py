@@ -1,76 +1,48 @@
-"""What is no order although it names one: don't stop it, was it opened?, the pump that stopped, stop it at six.
+"""What is an order, and what is not: don't stop it, was it opened?, the pump that stopped, stop it at six.
 
-Acting on a sentence that did not ask for it is the worst that a reader can do. So cues of acting tools count only where the
-sentence orders; where it forbids, or ties them to what is not understood, nothing is planned and the sentence is asked about.
+Acting on a sentence that did not ask for it is the worst that a reader can do. So a cue that tells a device to do something
+counts only in the few forms in which people order: at the head of its clause, or as what must be done to a device; its object
+directly beside it, and nothing in the clause that denies, asks, supposes or leaves open. Everything else is asked about. Other
+acts (to tell people, to shelve) count unless the clause forbids or asks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from agents.catalogue import plant_tools
+from agents.names import PLURALS
 from agents.parser.conditions import IF, Conditional
 from agents.parser.cues import Anchor
-from agents.parser.reading import Reading
+from agents.parser.orderforms import (
+    AFTER,
+    AFTER_ZH,
+    ASKED_OTHER,
+    BEFORE,
+    BEFORE_ZH,
+    DENIED,
+    DEVICE,
+    LATER,
+    MUST,
+    NAMELESS,
+    NOT_OTHER,
+    PASSIVE,
+    PAST,
+    SIGNAL,
+    TAIL,
+    TAKEN_BACK,
+    TOLD_BEFORE,
+    VALUE,
+    ZONE,
+)
+from agents.parser.reading import Placed, Reading
 from agents.toolset import Effect
 
 ACTS = frozenset(tool.id for tool in plant_tools().tools if tool.effect is Effect.ACT)
 DEVICES = frozenset({"command_device", "set_point", "isolate_device", "reconnect_device"})
-FORMS = DEVICES | {"shelve_alarm", "retrain_model"}
-_NOT = re.compile(
-    r"(?<![a-z])(?:(?:do|does|did|is|are|was|were|has|have|had|wo|ca|can|could|would|should|must|may|"
-    r"might|need|ai)n['’]?t|not|never|no need to|without|instead of|rather than|refrain from|avoid|"
-    r"(?:forbidden|prohibited) to"
-    r"|(?:nobody|no one|nothing) (?:may|must|should)|stop)(?: \w+)?\s*$"
-    r"|(?:不要|不得|不可以?|不能|不许|不准|不该|不用|不必|无需|无须|切勿|请勿|勿|严禁|禁止|别|莫|没有|没|未|不)(?:再|先|去|把|让|给|急着)?$"
-)
-_NOT_AT_ALL = re.compile(r"(?:不要|不得|不可以?|不能|不许|不准|切勿|请勿|严禁|禁止|别)(?:再|先|去)?[把让给将][^,，。;；]*$")
-_NEGATED = re.compile(
-    r"(?<![a-z])(?:(?:do|does|did|is|are|was|were|has|have|had|wo|ca|can|could|would|should|must|may|"
-    r"might|need|ai)n['’]?t|not|never|without|avoid|instead)(?![a-z])|不|别|勿|禁止|没|未"
-)
-_PAST = re.compile(r"(?:\w{2}ed|shut)(?: (?:on|off|up|down))?$")
-_DOING = re.compile(r"\w{3,}ing(?: (?:on|off|up|down))?$")
-_HELPING = re.compile(
-    r"(?<![a-z])(?:be|been|being|is|are|was|were|has|have|had|get|gets|got|wants?|needs?|like|who|which|"
-    r"that|already|just)(?![a-z])"
-)
-_ORDERING = frozenset({"be", "get", "gets", "want", "wants", "need", "needs", "like"})
-_IN_ORDER = re.compile(r"(?<![a-z])(?:before|after|once|as soon as|prior to) [^,;.]*$")
-_LEADS_TO = re.compile(
-    r"(?<![a-z])(?:after|before|by|with|once|first|prior to|then|start|begin|continue|mind|go ahead and|and)(?: \S+)? ?$"
-)
-_STANDS = re.compile(r"(?<![a-z])(?:is|are|was|were|stays?|stayed|remains?|remained|still|being)\s*$")
-_REPORTED = re.compile(
-    r"(?<![a-z])(?:says?|said|saying|reads?|claims?|states?|called|named|labell?ed|wrote|writes)(?: \S+){0,2}\s*$"
-    r"|(?:写着|说是|显示)$"
-)
-_REPORTED_IN_CHINESE = re.compile(r"(?:已经?|刚刚?|刚才|上次|曾经?|之前就)[^,，。;；]{0,10}$")
-_POLITE = re.compile(
-    r"(?<![a-z])(?:can|could|would|will) (?:you|u|somebody|someone)(?![a-z])|please|pls|plz|麻烦|请(?!问)|帮我|能不能帮|可以帮"
-)
-_ASKED = re.compile(
-    r"^\W*(?:(?:and|but|so|then|ok|okay|hey|well),? )?(?:did|does|do (?:we|you|i|they)|is|are|was|were|"
-    r"has|had|who|whom|whose|when"
-    r"|should (?:i|we|it|the)|may (?:i|we)|can (?:i|we|it|the|\S+-?\d)|could (?:i|we|it)|would (?:it|we)|must (?:i|we)"
-    r"|shall (?:i|we)|will (?:it|the)|how (?:do|does|did|can|could|many|long|often|to)|what (?:if|about|time|does|did)"
-    r"|are we|have (?:we|you|i|they))(?![a-z])"
-)
-_ASKED_IN_CHINESE = re.compile(
-    r"吗|是否|是不是|有没有|(?<!帮)能不能(?!帮)|可不可以|要不要|该不该|了没(?:有)?|没有[?？]?$|谁|什么时候|何时|几点|为什么|为啥|为何|怎么(?!了)|如何"
-    r"|会不会|呢[?？]?$|的原因|有(?:什么|啥|哪些)|会怎"
-)
-_LATER = re.compile(
-    r"(?<![a-z])(?:at (?:\d|noon|midnight|dawn|night|one|two|three|four|five|six|seven|eight|nine|ten|"
-    r"eleven|twelve)\S*|tomorrow|tonight|later(?: on| today)?|next (?:week|month|shift|day|hour|time)"
-    r"|this (?:evening|afternoon|night)|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|until|till|"
-    r"by (?:noon|midnight|tomorrow|\d)|every (?:day|hour|morning|night|week|\d)|daily|hourly|soon|"
-    r"eventually)(?![a-z])"
-    r"|明天|明早|明晚|后天|今晚|晚上|稍后|待会|等会儿?|一会儿|过会|下周|下个?班|每天|每小时|每隔|直到|之后再|\d+点(?!\d*[%个])|[一二三四五六七八九十两]+点"
-)
-_VALUE = re.compile(r"^at \d")
 
 
 class Ordered(NamedTuple):
@@ -86,103 +58,221 @@ def ordered(
     """Without cues of acting tools that are no orders. `masked`: free text, which orders nothing."""
     kept: list[Anchor] = []
     questions: list[str] = []
+    doubtful: list[Anchor] = []
     for anchor in anchors:
-        if anchor.tool not in ACTS:
+        if anchor.tool in DEVICES:
+            if _is_order(reading, anchor, conditions):
+                kept.append(anchor)
+                questions += _timed(reading, anchor, anchors)
+            elif not _is_of_others(anchor, anchors, reading):
+                doubtful.append(anchor)
+        elif anchor.tool not in ACTS or _is_meant(reading, anchor):
             kept.append(anchor)
-        elif question := _forbidden(reading, anchor):
-            questions.append(question)
-        elif _is_order(reading, anchor):
-            kept.append(anchor)
-            if anchor.tool in DEVICES and (question := _timed(reading, anchor, anchors)):
-                questions.append(question)
-    acts = [anchor for anchor in kept if anchor.tool in ACTS]
-    if len(acts) == 1 and len(kept) > 1 and _IN_ORDER.search(reading.lower[: acts[0].start]):
-        kept.remove(acts[0])  # "before stopping it I want to know ...": nothing is to be done yet
-    elif acts:
+    for anchor in doubtful:
+        if not any(one.tool == anchor.tool and _are_beside(one, anchor, reading) for one in kept):
+            questions.append(_asked_back(reading, anchor))
+    questions += [
+        question
+        for anchor in kept
+        if anchor.tool in DEVICES
+        for question in _leftovers(reading, anchor, anchors, conditions, masked)
+    ]
+    if any(anchor.tool in ACTS for anchor in kept):
         questions += _unclear(reading, kept, conditions, masked)
-    return Ordered(kept, questions)
+    if any(anchor.tool in DEVICES for anchor in kept) and TAKEN_BACK.search(_outside(reading.lower, conditions, masked)):
+        questions.append("Something in this takes back what is asked for. What is to be done?")
+    return Ordered(kept, list(dict.fromkeys(questions)))
 
 
-def _forbidden(reading: Reading, anchor: Anchor) -> str:
-    before, _ = _sentence(reading, anchor.start)
-    if not (_NOT.search(before) or _NOT_AT_ALL.search(before)):
-        return ""
-    return f"{reading.text[max(anchor.start - 16, 0) : anchor.end].strip()!r} says what is not to be done. What is to be done?"
-
-
-def _is_order(reading: Reading, anchor: Anchor) -> bool:
-    before, after = _sentence(reading, anchor.start)
-    if _is_asked(before, after, reading.lower[anchor.start + len(after) :][:1]):
-        return False
-    if anchor.start == anchor.end:  # guessed: of the whole part it is not known which words asked for it
-        return _NEGATED.search(after) is None and _HELPING.search(after) is None
-    if _REPORTED.search(before) or _REPORTED_IN_CHINESE.search(before):
-        return False
-    return anchor.tool not in FORMS or not anchor.text.isascii() or not _is_told(before, anchor.text.strip())
-
-
-def _is_told(before: str, said: str) -> bool:
-    """It tells of what was done, or of doing it: `the pump that stopped`, `stopping it is dangerous`."""
-    first = said.split(" ", maxsplit=1)[0]
-    if _DOING.fullmatch(first) and first not in {"bring", "taking"}:
-        return _LEADS_TO.search(before) is None
-    if _STANDS.search(before) and _PAST.search(said) is None:
-        return True  # "valve-12 is open"
-    if _PAST.search(said) is None or said.startswith(("shut ", "shed")):
-        return False
-    if _IN_ORDER.search(before):
-        return False
-    helping = list(_HELPING.finditer(before))
-    if not helping:
-        return True
-    last = helping[-1]
-    return last.group() not in _ORDERING and not (last.group() in {"have", "has"} and len(before[last.end() :].split()) > 0)
-
-
-def _is_asked(before: str, after: str, mark: str) -> bool:
-    """It stands in a question, other than a polite request."""
-    whole = before + after
-    if _POLITE.search(whole):
-        return False
-    if not whole.isascii() and _ASKED_IN_CHINESE.search(whole):
-        return True
-    return mark in {"?", "？"} or _ASKED.match(whole) is not None
-
-
-def _sentence(reading: Reading, place: int) -> tuple[str, str]:
-    """The part of the sentence before a place, and from it on: between commas and full stops."""
-    start = max((part.start for part in reading.fragments if part.start <= place), default=0)
-    end = next((part.end for part in reading.fragments if part.start <= place < part.end), len(reading.lower))
-    # "C-401 should be reconnected and started": what is joined by `and` alone is one part.
-    for part in reversed([part for part in reading.fragments if part.end <= start]):
-        if reading.lower[part.end : start].strip() not in {"and", "or"}:
+def _leftovers(
+    reading: Reading,
+    anchor: Anchor,
+    anchors: Sequence[Anchor],
+    conditions: Sequence[Conditional],
+    masked: Sequence[tuple[int, int]],
+) -> list[str]:
+    """Parts behind an order that name devices or numbers and are not understood: `..., not pump-7`, `... and 99`."""
+    own = next((number for number, part in enumerate(reading.fragments) if part.start <= anchor.start < part.end), 0)
+    found = []
+    for part in reading.fragments[own + 1 :]:
+        if part.stop or any(part.start <= one.start < part.end for one in anchors):
             break
-        start = part.start
-    return reading.lower[start:place], reading.lower[place:end]
+        if "前" in part.mark and not any(one.start >= part.start for one in anchors if one.tool in ACTS):
+            found.append(f"{reading.text[: part.end].strip()!r} is no plain order. What is to be done?")
+        said = signs(reading, part.start, part.end, conditions)
+        quoted = any(start <= part.start < end for start, end in masked)
+        if not quoted and (
+            (DEVICE in said and DENIED.search(said))
+            or (anchor.tool != "set_point" and VALUE in said)
+            or re.search(r"^\W*(?:and )?\d|\d\W*$", said)
+        ):
+            found.append(f"{reading.text[part.start : part.end].strip()!r} is not understood. What is meant by it?")
+    return found
 
 
-def _timed(reading: Reading, anchor: Anchor, anchors: Sequence[Anchor]) -> str:
+def _are_beside(one: Anchor, other: Anchor, reading: Reading) -> bool:
+    """Of one fragment: `set it to 5` has two words for one order."""
+    return any(part.start <= one.start < part.end and part.start <= other.start < part.end for part in reading.fragments)
+
+
+def _is_of_others(anchor: Anchor, anchors: Sequence[Anchor], reading: Reading) -> bool:
+    """A part of what another cue asks: why it stopped, what happens if it is closed. Nothing is to be done."""
+    part = next((part for part in reading.fragments if part.start <= anchor.start < part.end), None)
+    return part is not None and any(
+        one.tool not in ACTS
+        and part.start <= one.start < part.end
+        and one.tool in {"explain_device", "assess_impact", "trace_fault"}
+        for one in anchors
+    )
+
+
+def _asked_back(reading: Reading, anchor: Anchor) -> str:
+    before, after = _clause(reading, anchor)
+    said = reading.text[anchor.start - len(before) : anchor.end + len(after)].strip()
+    return f"{said!r} is no plain order. What is to be done, in words such as 'stop pump-7'?"
+
+
+class _Parts(NamedTuple):
+    """A clause in signs: before its cue, the cue, and behind it."""
+
+    ahead: str
+    cue: str
+    behind: str
+
+
+def _is_order(reading: Reading, anchor: Anchor, conditions: Sequence[Conditional]) -> bool:
+    """Whether a device is told to do something, in a form in which people order."""
+    if anchor.start == anchor.end:
+        return False  # guessed, and nobody may guess that
+    before, after = _clause(reading, anchor)
+    start, end = anchor.start - len(before), anchor.end + len(after)
+    places = ((start, anchor.start), (anchor.start, anchor.end), (anchor.end, end))
+    parts = _Parts(*(signs(reading, left, right, conditions) for left, right in places))
+    if _is_quoted(reading, start) or _is_question(reading, before, end) or _is_open(anchor, parts):
+        return False
+    if not re.search(rf"{DEVICE}|{NAMELESS}", "".join(parts)) and not _is_known(reading, start):
+        return False
+    english = anchor.text.isascii() and not re.search(r"[\u3400-\u9fff]", before + after)
+    return _fits_english(anchor, parts) if english else _fits_chinese(anchor, parts)
+
+
+def _is_quoted(reading: Reading, start: int) -> bool:
+    """`Bob said: stop pump-7`"""
+    heading = reading.lower[:start].rstrip()
+    return heading.endswith((":", "：")) and bool(TOLD_BEFORE.search(heading) or DENIED.search(heading))
+
+
+def _is_question(reading: Reading, before: str, end: int) -> bool:
+    polite = r"\W*(?:and |then )?(?:please |pls )?(?:can|could|would|will) you(?! (?:ever|safely))"
+    return reading.lower[end : end + 1] in {"?", "？"} and not re.match(polite, before)
+
+
+def _is_open(anchor: Anchor, parts: _Parts) -> bool:
+    """Whether something in the clause denies, asks, supposes, or is not understood."""
+    beside = parts.ahead + parts.behind
+    if DENIED.search(f"{parts.ahead} | {parts.behind}") or re.search(r"\d", beside):
+        return True
+    return anchor.tool != "set_point" and (VALUE in beside or SIGNAL in parts.behind)
+
+
+def _fits_english(anchor: Anchor, parts: _Parts) -> bool:
+    ahead = re.sub(r"\s+", " ", parts.ahead.replace("¤", " ")).lstrip(" ,.!;:-")
+    behind = re.sub(r"\s+", " ", parts.behind.replace("¤", " ")).rstrip()
+    passive = PASSIVE.search(ahead)
+    if passive is None and PAST.search(anchor.text.strip()):
+        return False  # "pump-7 stopped" tells of it
+    named = DEVICE in parts.cue or passive is not None or bool(re.search(rf"{DEVICE}|(?<![a-z])it(?![a-z])", ahead))
+    has_object = named or re.match(rf" ?{TAIL}", behind) is None or not behind.strip()
+    return BEFORE.fullmatch(ahead) is not None and AFTER.match(behind) is not None and has_object
+
+
+def _fits_chinese(anchor: Anchor, parts: _Parts) -> bool:
+    ahead, behind = parts.ahead.replace("¤", ""), parts.behind.replace("¤", "")
+    if anchor.tool != "set_point" and SIGNAL in ahead:
+        return False
+    if (behind.startswith("了") or anchor.text.endswith("了")) and not re.search(r"[把将让]|给我", ahead):
+        return False  # 停了 tells of it, 把它停了 orders it
+    return BEFORE_ZH.fullmatch(ahead) is not None and AFTER_ZH.fullmatch(behind) is not None
+
+
+def _is_known(reading: Reading, start: int) -> bool:
+    """Whether a device was named before, that the clause may point back at."""
+    return any(one.start < start for one in reading.devices) or bool(
+        re.search(r"fault|origin|故障|源头|根", reading.lower[:start])
+    )
+
+
+def signs(reading: Reading, start: int, end: int, conditions: Sequence[Conditional]) -> str:
+    """A part of the sentence with a sign for each device, zone, signal and value, and none of its conditions and reasons."""
+    marks: list[tuple[int, int, str]] = [(one.start, one.end, "¤") for one in conditions]
+    placed: Iterable[tuple[Sequence[Placed], str]] = (
+        (reading.devices, DEVICE),
+        (reading.zones, ZONE),
+        (reading.signals, SIGNAL),
+        (reading.quantities, VALUE),
+        (reading.periods, "¤"),
+        (reading.durations, "¤"),
+    )
+    marks += [(one.start, one.end, sign) for among, sign in placed for one in among]
+    found, at = [], start
+    for left, right, sign in sorted(marks):
+        if left < end and right > start and left >= at:
+            found += [reading.lower[at:left], sign]
+            at = min(right, end)
+        elif left < at < right:
+            at = min(right, end)
+    said = "".join([*found, reading.lower[at:end]])
+    said = re.sub(r"(?<![a-z])(?:because|since|while|as(?! soon)|due to|so that)(?![a-z]).*$", "because", said)
+    said = re.sub(rf"(?<![a-z])(?:{'|'.join(PLURALS)})(?= {DEVICE})", "", said).replace(f"  {DEVICE}", f" {DEVICE}")
+    return re.sub(r"(?:因为|由于).*$", "", said)
+
+
+def _clause(reading: Reading, anchor: Anchor) -> tuple[str, str]:
+    """The clause before a cue, and behind it: between commas and full stops, what is joined by `and` alone being one."""
+    own = next((number for number, part in enumerate(reading.fragments) if part.start <= anchor.start < part.end), 0)
+    start = reading.fragments[own].start
+    while (
+        own > 0
+        and reading.lower[reading.fragments[own - 1].end : start].strip() in {"and", "and then"}
+        and re.search(
+            rf"{MUST}\S+ *$|(?:want|get) .*$", reading.lower[reading.fragments[own - 1].start : reading.fragments[own - 1].end]
+        )
+    ):
+        own -= 1
+        start = reading.fragments[own].start
+    end = next((part.end for part in reading.fragments if part.start <= anchor.start < part.end), len(reading.lower))
+    return reading.lower[start : anchor.start], reading.lower[anchor.end : max(end, anchor.end)]
+
+
+def _is_meant(reading: Reading, anchor: Anchor) -> bool:
+    """Of acts that touch no device: neither forbidden nor asked about."""
+    before, after = _clause(reading, anchor)
+    if NOT_OTHER.search(before):
+        return False
+    return re.search(r"(?:can|could|would|will) you|please|请|麻烦", before) is not None or not ASKED_OTHER.search(
+        before + after
+    )
+
+
+def _timed(reading: Reading, anchor: Anchor, anchors: Sequence[Anchor]) -> list[str]:
     """Devices are told now or not at all."""
     part = next((part for part in reading.fragments if part.start <= anchor.start < part.end), None)
     if part is None:
-        return ""
+        return []
     others = [one.start for one in anchors if one.start > anchor.start and one.start < part.end]
     end = min(others, default=part.end)
-    said = reading.lower[part.start : end]
-    match = _LATER.search(said)
-    if match and _VALUE.match(match.group()) and any(one.signal for one in reading.quantities if part.start <= one.start < end):
-        match = None  # "run it at 45 rpm"
+    match = LATER.search(reading.lower, part.start, end + len(":00"))
     spans = [(one.start, one.end) for one in (*reading.durations, *reading.periods) if part.start <= one.start < end]
     if match is None and not spans:
-        return ""
+        return []
     when = match.group() if match else reading.text[spans[0][0] : spans[0][1]]
-    return f"{when.strip()!r}: a device is told at once or not at all. Shall it be now?"
+    return [f"{when.strip()!r}: a device is told at once or not at all. Shall it be now?"]
 
 
 def _unclear(
     reading: Reading, kept: Sequence[Anchor], conditions: Sequence[Conditional], masked: Sequence[tuple[int, int]]
 ) -> list[str]:
-    """Conditions that are not understood must not be dropped."""
+    """Conditions that are not understood must not be dropped, and of two at once none is."""
     spans = [(one.start, one.end) for one in conditions] + list(masked)
     spans += [(one.start, one.end) for one in kept if one.tool not in ACTS]
     found = []
@@ -190,4 +280,14 @@ def _unclear(
         if not any(start <= match.start() < end for start, end in spans):
             end = next((part.end for part in reading.fragments if part.start <= match.start() < part.end), len(reading.lower))
             found.append(f"I do not understand the condition {reading.text[match.start() : end].strip()!r}. What has to hold?")
+    stating = [one for one in conditions if one.comparison is not None or one.strange is not None or one.some is not None]
+    for one, other in pairwise(stating):
+        if not any(one.start <= anchor.start < other.end for anchor in kept if anchor.tool in ACTS):
+            found.append("Two conditions at once are not understood. Which one has to hold?")
     return found
+
+
+def _outside(text: str, conditions: Sequence[Conditional], masked: Sequence[tuple[int, int]]) -> str:
+    for start, end in [*((one.start, one.end) for one in conditions), *masked]:
+        text = text[:start] + " " * (end - start) + text[end:]
+    return text

@@ -18,8 +18,11 @@ UNITS = {
     "current": ("a", "amps", "amp", "安"),
     "frequency": ("hz", "赫兹"),
     "vibration": ("mm/s",),
+    "latency": ("ms", "毫秒"),
 }
 """Which signal a unit speaks of, where none is named."""
+FOREIGN = frozenset({"mbar", "kpa", "mpa", "psi", "l/min", "l/s", "cm", "公分", "mw", "w", "r/min"}) - {"r/min"}
+"""Units that plants here seldom count in: nothing is converted, so they are asked about."""
 _SIGNAL_OF = {unit: signal for signal, units in UNITS.items() for unit in units}
 
 
@@ -31,7 +34,7 @@ _UNIT = "|".join(_unit_pattern(unit) for unit in sorted(_SIGNAL_OF, key=len, rev
 _WORDS = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|ninety"
 _NUMBER = (
     r"(?<![\w.-])-?\d+(?:\.\d+)?|(?<=[\u3400-\u9fff])\d+(?:\.\d+)?"
-    rf"|(?<![a-z])(?:{_WORDS})(?![a-z-])|[零一二两三四五六七八九十百]+"
+    rf"|(?<![a-z])(?:{_WORDS})(?![a-z-])|[零一二两三四五六七八九十百千万]+"
 )
 _QUANTITY = re.compile(rf"(?P<number>{_NUMBER})\s?(?P<unit>{_UNIT})?")
 _ABOVE = (
@@ -65,15 +68,6 @@ class Comparison(NamedTuple):
     start: int
     end: int
 
-    @property
-    def reversed(self) -> Comparison:
-        """What holds otherwise; of counts, which are whole, and of measures, of which the very limit is left out."""
-        whole = not self.unit and all(limit is None or limit == int(limit) for limit in (self.above, self.below))
-        step = 1.0 if whole else 0.0
-        below = None if self.above is None else self.above + step
-        above = None if self.below is None else self.below - step
-        return self._replace(above=above, below=below)
-
 
 def quantities(sentence: str) -> list[Quantity]:
     """Of a sentence in lower case.
@@ -84,6 +78,7 @@ def quantities(sentence: str) -> list[Quantity]:
     return [
         Quantity(_value(match["number"]), match["unit"] or "", _SIGNAL_OF.get(match["unit"] or ""), match.start(), match.end())
         for match in _QUANTITY.finditer(sentence)
+        if _is_alone(sentence, match)
     ]
 
 
@@ -95,6 +90,8 @@ def comparisons(sentence: str) -> list[Comparison]:
     """
     found = []
     for match in _COMPARED.finditer(sentence):
+        if not _is_alone(sentence, match):
+            continue
         value, unit, word = _value(match["number"]), match["unit"] or "", match["word"]
         inclusive = word in {"at least", "at most", ">=", "<=", "至少", "至多"}
         found.append(_compared(value, unit, inclusive=inclusive, over=bool(re.fullmatch(_ABOVE, word)), match=match))
@@ -106,6 +103,16 @@ def comparisons(sentence: str) -> list[Comparison]:
         over = "more" in word or "上" in word
         found.append(_compared(_value(match["number"]), match["unit"] or "", inclusive=inclusive, over=over, match=match))
     return sorted(found, key=lambda one: one.start)
+
+
+def _is_alone(sentence: str, match: re.Match[str]) -> bool:
+    """Whether a number was read to its end: not a piece of 1,200, 1e3, 12OO, 3千帕 or twelve hundred."""
+    before, after = sentence[: match.start("number")], sentence[match.end("number") :]
+    if re.search(r"\d[.,:]?$", before) or re.match(r"[.,:]\d|\d", after):
+        return False
+    if re.match(r" ?(?:hundred|thousand|million|dozen)|[千百万亿点]", after):
+        return False
+    return bool(match["unit"]) or not re.match(r"[a-z]", after)
 
 
 def _compared(value: float, unit: str, *, inclusive: bool, over: bool, match: re.Match[str]) -> Comparison:

@@ -8,6 +8,7 @@ from agents.parser.conditions import Conditional
 from agents.parser.cues import anchors
 from agents.parser.drafts import Draft
 from agents.parser.handlers import fetched, given, measure, series_of
+from agents.parser.quantities import FOREIGN
 from agents.parser.reading import Clause, Fragment
 from agents.parser.scene import Scene
 from agents.taskgraph import Condition, Reference
@@ -63,12 +64,19 @@ def _compared(scene: Scene, clause: Clause, one: Conditional) -> Condition | Non
     assert comparison is not None
     said = scene.reading.lower[one.start : comparison.start]
     above, below = comparison.above, comparison.below
+    if comparison.unit in FOREIGN:
+        words = scene.reading.text[comparison.start : comparison.end]
+        scene.ask(f"In which unit is {words!r} to be compared? It is not converted here.")
     source = _subject(scene, clause, said, unit=comparison.unit, whole=scene.said(clause))
     if source is None:
         scene.ask(f"What is meant to be {scene.reading.text[comparison.start : comparison.end]!r}?")
         return None
     if source[1] == "change" and _FELL.search(said) and not _ROSE.search(said):
         above, below = (None if below is None else -below), (None if above is None else -above)
+    if one.negated:
+        # Of what is counted, "not above 2" is below 3; of a measure the very limit is left out.
+        step = 1 if source[1] == "count" else 0
+        above, below = (None if below is None else below - step), (None if above is None else above + step)
     return Condition(task=source[0], output=source[1], above=_whole(above), below=_whole(below))
 
 

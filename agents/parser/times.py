@@ -52,7 +52,7 @@ NAMED = {
 }
 _WORDS = "(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|ninety)"
 _NUMBER = (
-    r"(?<![\d.])\d+(?:\.\d+)?\s?|[零一二两三四五六七八九十百]+|半"
+    r"(?<![\d.])\d+(?:\.\d+)?\s?|[零一二两三四五六七八九十百千万]+|半"
     rf"|(?<![a-z])(?:half(?: an?)?|a quarter of an?|an?|{_WORDS}(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?)[ -]"
 )
 _EN_UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|[smhd])(?![a-z/])"

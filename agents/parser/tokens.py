@@ -22,7 +22,8 @@ _NUMBERS = {word: number for number, word in enumerate((*_ONES, *_TEENS))} | {
     word: 10 * number for number, word in enumerate(_TENS, 2)
 }
 _DIGITS = {character: number for number, character in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
-_CHINESE_NUMBER = re.compile(r"[零〇一二两三四五六七八九十百]+")
+_PLACES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000}
+_CHINESE_NUMBER = re.compile(r"[零〇一二两三四五六七八九十百千万]+")
 
 
 class Kind(Enum):
@@ -50,8 +51,10 @@ def plain(text: str) -> str:
     found = []
     for character in text[:LONGEST]:
         form = unicodedata.normalize("NFKC", character)
-        usable = len(form) == 1 and (form.isprintable() or form.isspace())
-        found.append(form if usable else " " if not character.isprintable() else character)
+        usable = len(form) == 1 and (form.isprintable() or form.isspace()) and unicodedata.category(character) != "No"
+        found.append(
+            form if usable else character if character.isprintable() and unicodedata.category(character) != "No" else " "
+        )
     return "".join(found)
 
 
@@ -97,21 +100,23 @@ def _characters(piece: str, start: int) -> list[Token]:
 
 
 def chinese_number(said: str) -> int:
-    """By places, or digit by digit.
+    """By places, or digit by digit; a digit that stands last after a place counts in the next one.
 
-    >>> [chinese_number(said) for said in ("七", "十二", "二十", "一百零五", "二零四")]
-    [7, 12, 20, 105, 204]
+    >>> [chinese_number(said) for said in ("七", "十二", "二十", "一百零五", "二零四", "一千二百", "一千二", "两万")]
+    [7, 12, 20, 105, 204, 1200, 1200, 20000]
     """
-    if not set(said) & set("十百"):
+    if not set(said) & set(_PLACES):
         return int("".join(str(_DIGITS[character]) for character in said))
     total = number = 0
+    place = 1
     for character in said:
-        if character in "十百":
-            total += (number or 1) * (10 if character == "十" else 100)
-            number = 0
+        if character in _PLACES:
+            place = _PLACES[character]
+            total, number = (max(total + number, 1) * place, 0) if character == "万" else (total + (number or 1) * place, 0)
         else:
             number = _DIGITS[character]
-    return total + number
+            place = 1 if character in "零〇" else place
+    return total + number * (place // 10 if place > 10 else 1)  # noqa: PLR2004 - after ten there are ones
 
 
 def number_word(said: str) -> float | None:

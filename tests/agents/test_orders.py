@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agents.interpreter import Interpreter
-from agents.parser.orders import ACTS
-from tests.agents.plans import NAMES
+from agents.parser.orders import ACTS, DEVICES
+from tests.agents.plans import FOLDER, NAMES
 
 ASKED = Interpreter()
 NO_ORDERS = """
@@ -75,6 +75,8 @@ stop pump-7 unless it rains
 过两小时停7号泵
 每天早上启动3号泵
 """.strip().splitlines()
+FOUND = (FOLDER / "no-orders.txt").read_text(encoding="utf-8").splitlines()
+"""Sentences with which a reviewer tried to have a device act: questions, negations, reports, nouns, quotations."""
 ORDERS = [
     ("could you stop pump-7?", "stop"),
     ("can you please stop pump-7", "stop"),
@@ -92,6 +94,63 @@ ORDERS = [
 def test_what_is_no_order_plans_no_act(text: str) -> None:
     graph = ASKED.understand(text, NAMES).graph
     assert graph is None or not {task.tool for task in graph.tasks} & ACTS
+
+
+def test_no_device_acts_on_what_a_reviewer_found() -> None:
+    acted = []
+    for text in FOUND:
+        graph = ASKED.understand(text, NAMES).graph
+        if graph is not None and {task.tool for task in graph.tasks} & DEVICES:
+            acted.append(text)
+    assert acted == []
+
+
+NUMBERS = """
+stop pump one hundred and seven
+stop pump 7 and 99
+stop pump 7, 8 and 99
+stop pump-7a
+stop pump 7/8
+stop pumps 7 to 9
+stop two pumps
+停两台泵
+停7台泵
+stop pump-8 and not pump-7
+stop pump-8 but leave pump-7 alone
+stop all pumps except pump-7
+stop pump-7 or pump-8
+set pump-7 speed to 1,200
+set pump-7 speed to 1e3
+set pump-7 speed to 1200 or 1300
+set pump-7 speed to 50 %
+set pump-7 pressure to 300 kPa
+把7号泵转速提高100
+if the pressure of pump-7 is above 500 kPa, stop it
+if the pressure of pump-7 is above 5 bar and the flow is below 2 stop it
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_a_number_that_may_mean_something_else_is_asked_about(text: str) -> None:
+    found = ASKED.understand(text, NAMES)
+    assert found.graph is None, found.graph
+
+
+@pytest.mark.parametrize(
+    ("text", "below", "above"),
+    [
+        ("stop pump-7 unless its pressure is below 5 bar", None, 5),
+        ("stop pump-7 unless its pressure is above 5 bar", 5, None),
+        ("if the pressure of pump-7 is not above 5 bar, stop pump-7", 5, None),
+        ("如果7号泵压力不超过5就停7号泵", 5, None),
+        ("if the pressure of pump-7 is above 5 bar, stop pump-7", None, 5),
+    ],
+)
+def test_conditions_are_turned_round_where_they_are_denied(text: str, below: float | None, above: float | None) -> None:
+    graph = ASKED.understand(text, NAMES).graph
+    assert graph is not None
+    stop = next(task for task in graph.tasks if task.tool == "command_device")
+    assert [(one.below, one.above) for one in stop.when] == [(below, above)]
 
 
 @pytest.mark.parametrize(("text", "verb"), ORDERS)
