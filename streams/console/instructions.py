@@ -85,11 +85,12 @@ class InstructionsPage:
         await self._begin(asked, dry=True)
 
     async def _begin(self, asked: dict[str, Any], *, dry: bool) -> None:
-        """Run the plan that is shown, in a run of its own where the shown one is of the other kind or has ended."""
+        """Run the plan that is shown; in a new run where that is somebody else's, of the other kind, or over."""
         shown, digest = self._shown, str(asked.get("digest"))
         if shown is None or shown.order.graph.digest != digest:
             raise ChangedPlanError("the plan is not the one that is shown: look at it again")
-        fitting = next((run for run in (shown, self._offered) if run is not None and _can_begin(run, digest, dry=dry)), None)
+        plans = [run for run in (shown, self._offered) if run is not None and run.order.principal == self._who.name]
+        fitting = next((run for run in plans if _can_begin(run, digest, dry=dry)), None)
         if dry and _can_begin(shown, digest, dry=False):
             self._offered = shown
         if fitting is None:

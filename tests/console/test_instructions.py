@@ -143,6 +143,19 @@ def test_a_viewer_plans_and_tries_dry_and_runs_nothing(asking: Served, opened: O
     expect(page.locator(".toast.bad")).to_contain_text("needs the role operator")
 
 
+def test_somebody_elses_plan_is_run_in_ones_own_name(asking: Served, opened: Opened) -> None:
+    page = entered(opened, asking)
+    plan(page, "find the pumps in zone north")
+    settled(page, "planned")
+    other = opened(page.url)
+    login(other, asking.keys[Role.ENGINEER])
+    other.wait_for_url("**/instructions/run-*")
+    other.get_by_role("button", name="Run", exact=True).click()
+    settled(other, "succeeded")
+    assert other.url != page.url
+    expect(other.locator("section[aria-label='Plan'] .facts").first).to_contain_text("for engineer-anna")
+
+
 def test_a_run_that_is_not_there_is_said(plant: Served, opened: Opened) -> None:
     page = opened(f"{plant.url}/instructions/run-0")
     expect(page.get_by_role("alert")).to_have_text("There is no run run-0.")
