@@ -76,7 +76,7 @@ stop pump-7 unless it rains
 每天早上启动3号泵
 """.strip().splitlines()
 FOUND = (FOLDER / "no-orders.txt").read_text(encoding="utf-8").splitlines()
-"""Sentences with which a reviewer tried to have a device act: questions, negations, reports, nouns, quotations."""
+"""Sentences that try to have a device act: questions, negations, reports, nouns, quotations."""
 ORDERS = [
     ("could you stop pump-7?", "stop"),
     ("can you please stop pump-7", "stop"),
@@ -96,7 +96,7 @@ def test_what_is_no_order_plans_no_act(text: str) -> None:
     assert graph is None or not {task.tool for task in graph.tasks} & ACTS
 
 
-def test_no_device_acts_on_what_a_reviewer_found() -> None:
+def test_no_device_acts_on_what_a_review_found() -> None:
     acted = []
     for text in FOUND:
         graph = ASKED.understand(text, NAMES).graph
