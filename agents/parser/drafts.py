@@ -25,7 +25,6 @@ class Draft:
     why: str
     stage: int
     when: list[Condition] = field(default_factory=list)
-    after: set[str] = field(default_factory=set)
     key: str = ""
     asked: bool = True
     """Whether the sentence asks for it, or another task needs it."""
@@ -40,7 +39,6 @@ class Context:
     history: list[Any] = field(default_factory=list)
     """All devices that were named, newest last."""
     signals: list[str] = field(default_factory=list)
-    period: str | None = None
     zone: str | None = None
     measure: tuple[str, str] | None = None
     """The task and the output that a condition without a subject is about."""
@@ -94,7 +92,7 @@ class Drafts:
         return TaskGraph(tasks, tuple(sorted(self._links())))
 
     def _links(self) -> set[tuple[str, str]]:
-        found = {(before, draft.key) for draft in self.tasks for before in draft.after}
+        found: set[tuple[str, str]] = set()
         stages = sorted({draft.stage for draft in self.tasks})
         for earlier, later in pairwise(stages):
             ends = [draft for draft in self.tasks if draft.stage == earlier]

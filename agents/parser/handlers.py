@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from agents.parser import texts
@@ -325,4 +325,3 @@ HANDLERS: dict[str, Handler] = {
     "notify": _notify,
     "write_report": _report,
 }
-__all__ = ["HANDLERS", "SERIES", "Device", "Sequence", "fetched", "given", "handled", "measure", "series_of"]
