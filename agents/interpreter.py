@@ -56,7 +56,7 @@ class Interpreter:
         """Whatever the text: it is about this plant, or it is not understood."""
         try:
             reading, form, anchors = self.read(text, names, vector=False)
-            if len(reading.fragments) > MOST or len(anchors) > MOST or len(reading.devices) > MOST:
+            if _is_too_much(reading):
                 return Understood(None, ("This asks for too much at once. Say it in several sentences.",), {})
             graph, questions = composed(reading, anchors)
         except TaskGraphError as error:
@@ -75,15 +75,14 @@ class Interpreter:
         """
         reading = Reading(text, names)
         encoder = self._ready()
-        more = guessed(reading, encoder, self._head) if encoder is not None and self._fits(encoder) and self._head else []
+        head, more = self._head, []
+        if encoder is not None and head is not None and head.encoder == encoder.name and not _is_too_much(reading):
+            more = guessed(reading, encoder, head)
         anchors = sorted([*reading.anchors, *(anchor for anchor, _ in more)], key=lambda anchor: anchor.start)
         chances = dict(more)
         intents = tuple(Intent(one.tool, one.text.strip(), round(chances.get(one, 1.0), 3)) for one in anchors)
         whole = np.zeros(0, np.float32) if encoder is None or not vector else encoder.encode([reading.text])[0]
         return reading, SemanticForm(text, language_of(text), whole, intents, entities_of(reading)), anchors
-
-    def _fits(self, encoder: Encoder) -> bool:
-        return self._head is not None and self._head.encoder == encoder.name
 
     def _ready(self) -> Encoder | None:
         with self._opening:
@@ -94,6 +93,11 @@ class Interpreter:
                     self._encoder = None  # cues alone: the parser says less often what is meant
                 self._opened = True
         return self._encoder
+
+
+def _is_too_much(reading: Reading) -> bool:
+    """Composing costs the square of these."""
+    return max(len(reading.fragments), len(reading.anchors), len(reading.devices)) > MOST
 
 
 def _missing(graph: TaskGraph) -> list[str]:
