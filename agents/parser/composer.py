@@ -14,7 +14,7 @@ from agents.parser.conditions import Conditional, conditionals
 from agents.parser.cues import Anchor
 from agents.parser.drafts import TELLING, Draft
 from agents.parser.handlers import SERIES, handled
-from agents.parser.orders import ACTS, ordered, signs
+from agents.parser.orders import ACTS, DEVICES, ordered, signs
 from agents.parser.reading import Clause, Fragment, Placed, Reading
 from agents.parser.scene import BACK, Scene
 from agents.parser.subjects import condition_of
@@ -23,7 +23,6 @@ from agents.taskgraph import Condition, TaskGraph
 _GO_AHEAD = re.compile(r"(?<![a-z])(?:do (?:it|so|that)|go ahead(?: and do it)?)(?![a-z])|就(?:做|执行|这么办|动手)")
 _BEFORE = re.compile(r"(?<![a-z])(?:before|prior to) (?:[^\s,;.]+ ){0,4}$")
 _AFTER = re.compile(r"(?<![a-z])(?:after|once|as soon as) (?:[^\s,;.]+ ){0,4}$")
-ACTING = frozenset({"isolate_device", "command_device", "reconnect_device", "set_point"})
 _PLAIN_VALUE = re.compile(r"\W*(?:please )?(?:the )?◆ ?○? ?(?:to|at|on|=|:)? ?●(?: ?,? ?(?:please|pls|plz|now))*\W*")
 _THINGS = re.compile(r"device|everything|equipment|anything|设备|东西|仪表")
 _ONE_MORE = re.compile(r"^\W*(?:and )?(?:one|another|the same)(?: one)? (?:for|on|to)(?![a-z])", re.IGNORECASE)
@@ -61,7 +60,7 @@ class Composer:
         self._sentence: list[Draft] = []
         """The tasks since the last full stop."""
         free = [anchor for anchor in taken if not self._in_condition(anchor)]
-        self._intended = [anchor for anchor in taken if anchor not in free and anchor.tool in ACTING]
+        self._intended = [anchor for anchor in taken if anchor not in free and anchor.tool in DEVICES]
         unmasked = self._unmasked(free)
         orders = ordered(reading, unmasked, self._conditionals, self.scene.masked)
         self.scene.drafts.questions += orders.questions
@@ -139,7 +138,7 @@ class Composer:
         match = _GO_AHEAD.search(self.reading.lower)
         if match is None:
             return []
-        ahead = [one for one in kept if one.start < match.start() and one.tool in ACTING]
+        ahead = [one for one in kept if one.start < match.start() and one.tool in DEVICES]
         before = [one for one in ahead if _BEFORE.search(self.reading.lower[: one.start])]
         meant = before or self._intended
         if not meant or any(anchor.tool == meant[-1].tool and anchor.start > match.start() for anchor in kept):
