@@ -133,10 +133,10 @@ class ActingWorkshop:
         return {"action": {"actionId": entry.action.action_id}}
 
     async def preview(self, call: Call) -> Mapping[str, Any]:
-        raise NotImplementedError
+        raise AssertionError(f"{call.task.key} was tried dry, and no run here is")
 
     async def withdraw(self, call: Call, actor: str) -> bool:
-        raise NotImplementedError
+        raise AssertionError(f"{actor} withdrew {call.task.key}, and nobody cancels here")
 
 
 def action_of(of: Order, task: Task) -> Action:
