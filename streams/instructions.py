@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -235,8 +235,3 @@ def _check_acting(run: Run, who: Principal) -> None:
         raise NotYoursError(f"to run it needs the role {Role.OPERATOR}; {who.name} is {who.role}, and may try it dry")
     if not who.role.may(Role(order.role)):
         raise NotYoursError(f"{who.name} planned this as {order.role}, and is {who.role} now: plan it again")
-
-
-def words_of(graph: TaskGraph) -> Mapping[str, str]:
-    """By task, which part of the instruction asked for it."""
-    return {task.key: task.why for task in graph.tasks}
