@@ -37,7 +37,23 @@ FAULT = "fault-1"
 LINE = ("pump-1", "valve-1", "tank-1", "pump-2", "valve-2", "tank-2")
 NUMBERS = itertools.count()
 BEGAN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
-"""When the plant's time begins; it goes on by a minute with each message, so it stays before the wall clock's."""
+"""When the time of every plant here begins."""
+
+
+class Clock:
+    """A plant's time: it goes on by a minute with each message, so it stays before the wall clock's."""
+
+    def __init__(self) -> None:
+        self.now = micros(BEGAN)
+
+    def later(self, minutes: int) -> str:
+        self.now = Micros(self.now + minutes * 60_000_000)
+        return rfc3339(self.now)
+
+    @property
+    def minutes(self) -> int:
+        """Since it began."""
+        return (self.now - micros(BEGAN)) // 60_000_000
 
 
 class Served(NamedTuple):
@@ -47,6 +63,7 @@ class Served(NamedTuple):
     mqtt: Address
     data: Path
     keys: dict[Role, str]
+    clock: Clock
 
     def publish(self, events: Sequence[dict[str, Any]], *, minutes: int = 1) -> None:
         """Later than all that was published before; what it changes is in the graph soon after."""
@@ -55,9 +72,11 @@ class Served(NamedTuple):
             thread.submit(asyncio.run, self._publish(events, minutes)).result()
 
     async def _publish(self, events: Sequence[dict[str, Any]], minutes: int) -> None:
-        at = CLOCK.later(minutes)
+        at = self.clock.later(minutes)
         sent = [event | {"time": at} for event in events]
-        last = told("device.log", deviceId=_subject(events), text="tick") | {"time": rfc3339(Micros(CLOCK.now + 1_000_000))}
+        last = told("device.log", deviceId=_subject(events), text="tick") | {
+            "time": rfc3339(Micros(self.clock.now + 1_000_000))
+        }
         async with connect(self.mqtt, f"console-tests-{next(NUMBERS)}") as client:
             for start in range(0, len(sent), MOST):
                 await client.publish(TOPIC, msgspec.json.encode(sent[start : start + MOST]))
@@ -70,18 +89,6 @@ class Served(NamedTuple):
 def _subject(events: Sequence[dict[str, Any]]) -> str:
     """A device that is known, for the event that lets time pass."""
     return next((str(event["data"]["deviceId"]) for event in events if "deviceId" in event["data"]), LINE[0])
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = micros(BEGAN)
-
-    def later(self, minutes: int) -> str:
-        self.now = Micros(self.now + minutes * 60_000_000)
-        return rfc3339(self.now)
-
-
-CLOCK = Clock()
 
 
 def told(kind: str, **data: Any) -> dict[str, Any]:
@@ -157,7 +164,7 @@ def serving(data: Path, *, model: Path | None = None, faults: Sequence[Fault] = 
         ) as process,
     ):
         try:
-            served = Served(f"http://127.0.0.1:{http}", Address("127.0.0.1", mqtt), data, keys)
+            served = Served(f"http://127.0.0.1:{http}", Address("127.0.0.1", mqtt), data, keys, Clock())
             _wait(served.url, process)
             yield served
         finally:
