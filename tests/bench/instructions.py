@@ -11,7 +11,7 @@ import numpy as np
 from agents.interpreter import Interpreter
 from tests.agents.plans import NAMES, is_same, lessons, wanted
 
-FILES = ("english.train", "chinese.train", "more.train", "english.held", "chinese.held")
+FILES = ("english.train", "chinese.train", "more.train", "third.train", "english.held", "chinese.held", "third.held")
 
 
 def run() -> Iterator[dict[str, Any]]:
