@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
-from graph.claims import EdgeKey
 from graph.questions import INFLUENCE, MOST
 from graph.store import KnownDevice
 from graph.topology import Device, Topology
@@ -66,18 +65,12 @@ def rings(topology: Topology, start: DeviceId) -> Iterator[list[DeviceId]]:
         for here in ring:
             for key in topology.keys_of(here):
                 near = key[1] if key[0] == here else key[0]
-                if near not in seen and key[2] in _INFLUENCE and _leads(topology, key, here):
+                if near not in seen and key[2] in _INFLUENCE and topology.leads(key, here):
                     seen.add(near)
                     fresh.append(near)
         if fresh:
             yield fresh
         ring = fresh
-
-
-def _leads(topology: Topology, key: EdgeKey, here: DeviceId) -> bool:
-    """Whether an edge stands, and influence takes it from here."""
-    edge = topology.edge(key)
-    return edge is not None and (key[0] == here or not edge.directed)
 
 
 def known(device: Device) -> KnownDevice:

@@ -24,6 +24,7 @@ from graph.registers import Registers
 from schemas.device import DeviceId, Edge, Relation, Signal, SignalKind, SignalName
 from schemas.event import (
     ActionResult,
+    Body,
     Connected,
     ControlAlarm,
     Disconnected,
@@ -259,15 +260,25 @@ class Topology:
 
     def edge(self, key: EdgeKey) -> Edge | None:
         """The edge of this key, if it stands: the newest of what links, unlinks or claims it decides."""
-        claims = self._claims.get(key)
+        said = self._said_of(key)
+        if isinstance(said, Linked):
+            return Edge(*key, directed=said.directed, weight=said.weight, properties=said.properties)
+        return Edge(*key) if said is None and key in self._claims else None
+
+    def leads(self, key: EdgeKey, here: DeviceId) -> bool:
+        """Whether the edge of this key stands, and influence takes it from this end."""
+        said = self._said_of(key)
+        if isinstance(said, Linked):
+            return key[0] == here or not said.directed
+        return said is None and key[0] == here and key in self._claims
+
+    def _said_of(self, key: EdgeKey) -> Body | None:
+        """What links or unlinks the edge; None where nothing is newer than its claims."""
         stated = self.links.newest.get(key)
-        if stated is not None and (claims is None or stated.stamp > max(claims.values())):
-            body = stated.body
-            if isinstance(body, Unlinked):
-                return None
-            assert isinstance(body, Linked)
-            return Edge(*key, directed=body.directed, weight=body.weight, properties=body.properties)
-        return Edge(*key) if claims else None
+        if stated is None:
+            return None
+        claims = self._claims.get(key)
+        return stated.body if claims is None or stated.stamp > max(claims.values()) else None
 
     def edges_of(self, device_id: DeviceId) -> Iterator[Edge]:
         """The edges that begin or end at a device."""
