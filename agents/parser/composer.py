@@ -27,11 +27,16 @@ _PLAIN_VALUE = re.compile(r"\W*(?:please )?(?:the )?◆ ?○? ?(?:to|at|on|=|:)?
 _THINGS = re.compile(r"device|everything|equipment|anything|设备|东西|仪表")
 _ONE_MORE = re.compile(r"^\W*(?:and )?(?:one|another|the same)(?: one)? (?:for|on|to)(?![a-z])", re.IGNORECASE)
 _UNCONDITIONAL = re.compile(r",.*and|[,，].*(?:并|另外|同时)")
+_DRAWN = re.compile(
+    r"(?<![a-z])(?:is|are|was|were|do|does|did|will|would|has|have|much|current|power)(?![a-z])[^,;.]* draw(?:s|n|ing)?$"
+)
+_SHOWING = re.compile(r"show|give|see|get|what")
 _LOOKING = re.compile(r"check(?:ing)?|look.*|watch|看.*|查.*|调出|多少|是多少")
 EXPLAINED: dict[str, frozenset[str]] = {
     "list_faults": frozenset({"trace_fault", "acknowledge_alarm", "explain_device"}),
-    "list_alarms": frozenset({"acknowledge_alarm", "shelve_alarm", "explain_device", "open_work_order"}),
+    "list_alarms": frozenset({"acknowledge_alarm", "shelve_alarm", "explain_device", "open_work_order", "trace_fault"}),
     "signal_statistics": frozenset({"explain_device", "compare_periods"}),
+    "compare_periods": frozenset({"retrain_model"}),
     "show_changes": frozenset({"compare_periods", "draw_chart"}),
 }
 """Tools whose words are the object of others: the alarm that is acknowledged is not asked for."""
@@ -209,9 +214,12 @@ class Composer:
         for anchor in sorted(clause.anchors, key=lambda anchor: anchor.tool in TELLING):
             self._sentence += handled(scene, anchor, clause)
         scene.active = suspended
+        spoken = list(scene.context.devices)
         for one in self._behind(clause, following):
             self._apply(one, [])
             self._tie(before)
+            # "close it if the flow of pipe-4 is high, else open it": what is closed is opened.
+            scene.context.devices = spoken or scene.context.devices
 
     def _tie(self, before: list[Draft]) -> None:
         """A condition that stands behind what it is for; what was only to be looked at `before` that is looked at anyway."""
@@ -248,9 +256,14 @@ class Composer:
 
     def _apply(self, one: Conditional, lead: list[Fragment]) -> None:
         condition = condition_of(self.scene, one, lead)
-        if condition is not None:
-            self.scene.active = [condition]
-            self.scene.asked = self._last = condition
+        if condition is None:
+            # What is under a condition that is about nothing must not be done without it.
+            self.scene.ask(
+                f"I do not understand the condition {self.reading.text[one.start : one.end].strip()!r}. What has to hold?"
+            )
+            return
+        self.scene.active = [condition]
+        self.scene.asked = self._last = condition
 
 
 def _otherwise(condition: Condition) -> Condition:
@@ -274,6 +287,8 @@ def _meaning(anchor: Anchor, part: Clause, reading: Reading) -> Anchor | None:
     if anchor.tool != "find_devices":
         return anchor
     if not _any(part, reading.devices):
+        if _SHOWING.match(anchor.text) and _any(part, reading.signals) and not _any(part, reading.types, reading.zones):
+            return anchor._replace(tool="signal_history")  # "show me its temperature as well"
         return anchor if _is_of_things(part, reading) else None
     return anchor._replace(tool="signal_history") if _any(part, reading.signals, reading.periods) else None
 
@@ -285,11 +300,15 @@ def _is_explained(anchor: Anchor, others: set[str], part: Clause, reading: Readi
         case "find_devices":
             explained = bool(others)
         case "signal_history" if others:
-            explained = bool(others - READING) or not _is_about_readings(part, reading)
+            shown = others == {"find_devices"} and _any(part, reading.devices)
+            explained = bool(others - READING) or not (shown or _is_about_readings(part, reading))
         case "signal_history" if "retrain_model" in every:
             explained = not _any(part, reading.devices, reading.signals)
         case "set_point":
             explained = bool(others) and not _any(part, reading.quantities)
+        case "draw_chart" if anchor.text.startswith("draw"):
+            # "how much current does it draw"
+            explained = bool(_DRAWN.search(reading.lower[part.start : anchor.end]))
         case "show_changes":
             explained = explained or _any(part, reading.signals)
         case _:

@@ -12,7 +12,7 @@ from agents.parser.quantities import Comparison
 from agents.parser.reading import Placed, Reading
 
 IF = re.compile(
-    r"(?<![a-z])(?:if|unless|when(?:ever)?|in case|provided|as long as|once)(?![a-z])|(?:^|"
+    r"(?<![a-z])(?:if|unless|when(?:ever)?|in case|provided|as long as|(?<!at )once)(?![a-z])|(?:^|"
     r"(?<=[,.;?!] ))should(?= (?:the|an?|any|there|it|one|no|more|it)\b)"
     r"|如果|假如|要是|若是|若|万一|一旦|除非|当(?!前|天|日|月)"
 )
@@ -30,7 +30,8 @@ _SOME = re.compile(
 _NONE = re.compile(
     r"(?<![a-z])(?:there (?:are|is) (?:no|none)|nothing|none|no)(?![a-z]| longer)(?: (?:standing |open |critical |"
     r"such |high )*(?P<what>alarms?|faults?|changes?|devices?))?"
-    r"|(?:没有?|无)(?:任何|未消|没消|新)?的?(?P<zh>报警|告警|故障|变动|变化)|谁都不(?:会)?受影响|(?:没|无)(?:有)?(?:人|设备|谁)受影响"
+    r"|(?:没有?|无)(?:任何|未消|没消|新)?的?(?P<zh>报警|告警|故障|变动|变化)|谁都不(?:会)?受影响"
+    r"|(?:没|无)(?:有)?(?:任何|别的|其他的?|其它的?)*(?:人|设备|谁|东西)(?:会)?受(?:到)?影响|不(?:会)?影响(?:到)?(?:任何|别的|其他|其它)的?(?:设备|东西)?"
 )
 _TRAIL = re.compile(
     r"\s?(?:devices?|alarms?|faults?|changes?|percent|of them|in total|affected|right now|now|台(?:设备)?|个|条|处|项|"
@@ -41,10 +42,14 @@ _AFFECTED = re.compile(
     r"could)? ?(?:be )?(?:affected|hit|lost|taken down|touched|down))?"
     r"(?: (?:standing|open|there|now|right now|at all|active))*(?: (?:on|in|at|of) (?:it|there|the plant))?"
 )
+_HIT = re.compile(
+    r" ?(?:that |which )?(?:would|will|is|are|gets?|were|was|may|might|could)? ?(?:be )?"
+    r"(?:affected|hit|lost|taken down)(?![a-z])"
+)
 _ASKED = re.compile(r"^\s*(?:is|are|was|were|does|do|did|has|have|any)(?![a-z])|(?:有没有|是否|是不是|有无|吗)")
 _SO = re.compile(
     r"(?<![a-z])if (?:yes|so|it (?:is|does|was|has|did)|there (?:are|is)(?: any)?|they are|that is (?:so|"
-    r"the case)|true|any)(?=\s*[,.;:]|\s*$| then\b)"
+    r"the case)|true|any)(?=\s*[,.;:]|\s*$| then\b)|(?<![a-z])if (?:so|yes)(?= (?!many|much|far|long|that|called|named|needed))"
     r"|(?:如果|要是|若)?(?:是|有|真是|确实)(?:这样)?的话|(?:如果|要是|若)(?:是|有)(?=[,，就])"
 )
 
@@ -142,6 +147,8 @@ def _compared(reading: Reading, one: Comparison) -> Conditional:
     ]
     start = _opening(reading, opened[-1]) if opened else _after_joining(lower, fragment.start)
     end = _trailed(lower, one.end)
+    hit = _HIT.match(lower, end)
+    end = _since(reading, _standing(reading, hit.end() if hit else end))
     if not opened and lower[fragment.end : fragment.end + 1] in {"?", "？"}:
         end = fragment.end  # asked as a question: "are there more than 5 alarms in the east?"
     between = lower[(opened[-1].end() if opened else start) : one.start]
@@ -169,6 +176,19 @@ def _placed(reading: Reading, end: int) -> int:
         return end
     places: list[Placed] = [*reading.devices, *reading.zones]
     return next((one.end for one in places if one.start == match.end()), end)
+
+
+def _standing(reading: Reading, end: int) -> int:
+    """`more than 10 alarms are standing in the east`"""
+    match = re.compile(r"(?: (?:are|is|stand))?(?: (?:standing|open|active|present|raised|there))*").match(reading.lower, end)
+    placed = _placed(reading, match.end() if match else end)
+    return placed if match and placed > match.end() else end
+
+
+def _since(reading: Reading, end: int) -> int:
+    """`rose by more than 5 % since yesterday`"""
+    match = re.compile(r" (?:since|on|from|against|over|than|compared (?:to|with)|vs\.?|versus) ").match(reading.lower, end)
+    return next((one.end for one in reading.periods if match and one.start == match.end()), end)
 
 
 def _trailed(lower: str, end: int) -> int:

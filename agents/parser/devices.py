@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from agents.names import CHINESE_TYPES, PLURALS, TYPE_WORDS, Names, canonical_type, fills
 from agents.parser.lexicon import meanings
-from agents.parser.tokens import Token
+from agents.parser.tokens import Kind, Token
 from schemas.device import DeviceId
 
 LONGEST = 12
@@ -78,8 +78,33 @@ class _Scan:
             devices = self._names.called("".join(word for _, word in self._said[at : at + length]))
             if devices and self._is_whole(at, length):
                 alike = tuple(one for one in devices if canonical_type(self._names.type_of(one)) == self._kind)
-                return self._add(alike if len(devices) > 1 and len(alike) == 1 else devices, at, length)
+                self._add(alike if len(devices) > 1 and len(alike) == 1 else devices, at, length)
+                return length + self._more(at, length)
         return 0
+
+    def _more(self, at: int, length: int) -> int:
+        """The other numbers of a list whose kind stands once, and as for one: `conveyor 1, 2 and 3`."""
+        kind, more = self._said[at][1], 0
+        if length != 2 or kind not in TYPE_WORDS or not self._said[at + 1][1].isdecimal():  # noqa: PLR2004 - kind and number
+            return 0
+        while True:
+            here = at + length + more
+            pair = [word for _, word in self._said[here : here + 2]]
+            if len(pair) < 2 or pair[0] not in JOINING or not pair[1].isdecimal() or not self._is_plain(here + 1):  # noqa: PLR2004
+                return more
+            self._add(self._names.called(canonical_type(kind).replace("-", "") + pair[1]), here + 1, 1)
+            more += 2
+
+    def _is_plain(self, at: int) -> bool:
+        """A number that is none of anything: `and 2`, not `and 2 hours` or `and 50 %`."""
+        rest = self._text[self._sentence[self._said[at][0]].end :]
+        return (
+            re.match(
+                r"(?:\s*(?:$|[,.;!?)](?!\d)|、)|\s+(?:and|or|to|at|by|for|is|are|off|on|down|up|please|now|then|again|back|if)\b)",
+                rest,
+            )
+            is not None
+        )
 
     def _runs_numbers_together(self, at: int, length: int) -> bool:
         """`20 4` is not 204."""
@@ -102,8 +127,10 @@ class _Scan:
 
     def _is_whole(self, at: int, length: int) -> bool:
         """No bare number is a name: `204` alone may be a part of one, or a value; nor is a piece of a longer one: `pump-7a`."""
-        end = self._sentence[self._said[at + length - 1][0]].end
-        beside = re.match(r"[A-Za-z0-9]|[/-][0-9]", self._text[end : end + 2])
+        last = self._sentence[self._said[at + length - 1][0]]
+        if last.kind is Kind.CHARACTER:
+            return length > 1  # 1号泵1300转
+        beside = re.match(r"[A-Za-z0-9]|[/-][0-9]", self._text[last.end : last.end + 2])
         return beside is None and (length > 1 or not self._said[at][1].isdecimal())
 
     def _listed(self, at: int) -> int:

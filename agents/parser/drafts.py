@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.catalogue import plant_tools
 from agents.taskgraph import Condition, Reference, Task, TaskGraph
+from agents.toolset import Effect
 
 DEVICES = frozenset({tool.id for tool in plant_tools().tools if (slot := tool.input("device")) and slot.required})
 """Tools that need a device."""
@@ -55,6 +56,8 @@ class Drafts:
         self.tasks: list[Draft] = []
         self.questions: list[str] = []
         self.stage = 0
+        self.heading = False
+        """Whether what stands behind a report is what it tells of: `a report on pump-7: alarms and neighbours`."""
 
     def add(
         self, tool: str, arguments: dict[str, Any], why: str, when: Iterable[Condition] = (), *, asked: bool = True
@@ -85,6 +88,16 @@ class Drafts:
             self.tasks.remove(draft)
         if reports and self.tasks[0] is reports[0]:
             self.tasks.append(self.tasks.pop(0))
+        elif reports and self.heading:
+            place = self.tasks.index(reports[0])
+            while place + 1 < len(self.tasks) and self._is_told(self.tasks[place + 1], reports[0]):
+                self.tasks[place], self.tasks[place + 1] = self.tasks[place + 1], self.tasks[place]
+                place += 1
+
+    def _is_told(self, draft: Draft, report: Draft) -> bool:
+        """What only reads, in the same step and on the same conditions, belongs to a report that says what it is about."""
+        reads = plant_tools()[draft.tool].effect is not Effect.ACT
+        return reads and draft.stage == report.stage and draft.when == report.when
 
     def graph(self) -> TaskGraph:
         """Raises TaskGraphError."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from agents.parser import texts
 from agents.parser.cues import Anchor
-from agents.parser.drafts import Draft
+from agents.parser.drafts import DEVICES, Draft
+from agents.parser.orders import DEVICES as ORDERED
 from agents.parser.quantities import FOREIGN, UNITS, Quantity
 from agents.parser.reading import Clause
 from agents.parser.scene import BACK, Device, Scene, Series
@@ -29,7 +30,7 @@ VERBS = (
     (
         "start",
         re.compile(
-            r"start|turn\w* on|turn .*on$|switch\w* on|switch .*on$|power\w* up|fire up"
+            r"start|running$|going$|online$|on-line$|turn\w* on|turn .*on$|switch\w* on|switch .*on$|power\w* up|fire up"
             r"|(?:bring|spin|kick) .*(?:up|on)$|启|起|开动"
         ),
     ),
@@ -62,6 +63,8 @@ def given(**arguments: Any) -> dict[str, Any]:
 def _for_each_device(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     """Tools that take one device, and little else."""
     devices = scene.devices(clause)
+    if not devices and anchor.tool not in ORDERED and BACK.search(scene.said(clause)):
+        devices = scene.spoken(clause)
     return [
         scene.add(anchor.tool, given(device=device, **_beside(scene, anchor, clause)), anchor.text)
         for device in devices or [None]
@@ -109,6 +112,11 @@ def _trace(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     named = scene.named(clause) or scene.named(clause, lead=True)
     if not named and BACK.search(scene.said(clause)) and scene.context.devices:
         named = [device for device in scene.context.devices[-1:] if isinstance(device, str)]
+    held = None if named else scene.drafts.last("trace_fault")
+    if held is not None and any(one.tool in DEVICES for one in clause.anchors):
+        # "isolate the place where it began": the fault that was traced already.
+        scene.context.devices = [Reference(held.key, "origin")]
+        return [held]
     drafts = [scene.add("trace_fault", given(device=device), anchor.text) for device in named or [None]]
     scene.context.devices = [Reference(drafts[-1].key, "origin")]
     scene.context.history += [*named, *scene.context.devices]
@@ -116,9 +124,16 @@ def _trace(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     return drafts
 
 
+_BARE = re.compile(
+    r"\W*(?:the |and |any |all |current |standing |open |active )*alarms?\W*|\W*(?:现有|当前|所有)?的?(?:报警|告警)\W*"
+)
+
+
 def _alarms(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     zone = scene.zone(clause)
     devices = [] if zone is not None else scene.devices(clause, optional=True)
+    if zone is None and not devices and _BARE.fullmatch(scene.said(clause)):
+        devices = scene.context.devices[-1:]  # in a list of what is asked of a device: "neighbours, alarms and level of ..."
     scene.context.zone = zone or scene.context.zone
     severity = scene.severity(clause)
     drafts = [
@@ -240,7 +255,7 @@ def _set(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     found: list[Draft] = []
     for place, device in enumerate(devices or [None]):
         value = after[min(place, len(after) - 1)] if len(after) >= len(devices) > 1 else (after[-1] if after else None)
-        signal = said[0] if said else (value.signal if value else None) or scene.context.unit
+        signal = said[0] if said else (value.signal if value else None) or scene.context.unit or _unit_behind(scene, value)
         _check_value(scene, device, signal, value, len(after) > len(devices or [None]))
         scene.context.unit = signal
         arguments = given(
@@ -248,6 +263,12 @@ def _set(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
         )
         found.append(scene.add("set_point", arguments, anchor.text))
     return found
+
+
+def _unit_behind(scene: Scene, value: Quantity | None) -> str | None:
+    """The signal that the next value's unit speaks of: `pump 1 to 1300 and pump 2 to 1250 rpm`."""
+    later = () if value is None or value.unit else scene.reading.quantities
+    return next((one.signal for one in later if value and one.start > value.start and one.signal), None)
 
 
 def _check_value(scene: Scene, device: Device | None, signal: str | None, value: Quantity | None, many: bool) -> None:  # noqa: FBT001
@@ -265,12 +286,32 @@ def _check_value(scene: Scene, device: Device | None, signal: str | None, value:
 
 def _notify(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     told = texts.told(scene.reading.text, anchor, clause.end)
-    text = None if told.text is None else texts.is_said(told.text.text) or None
+    text = None if told.text is None or not texts.is_said(told.text.text) else texts.is_told(told.text.text)
     return [scene.add("notify", given(to=told.to or None, text=text), anchor.text)]
 
 
-def _report(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:  # noqa: ARG001 - as all handlers
-    return [scene.add("write_report", {}, anchor.text)]
+_HEADING = re.compile(
+    r"\s*[:：]|\s*[,，]?\s*(?:including|with|covering|containing|包括|包含|内容)|(?<=of)|(?<=on)|(?<=about)(?= )"
+)
+"""What comes behind a report is what it consists of."""
+
+
+def _report(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
+    """With the readings that it is said to be about, where nothing else asks for them."""
+    found: list[Draft] = []
+    if all(one.tool == "write_report" for one in clause.anchors):
+        if scene.signals(clause) and scene.named(clause):
+            found = histories(scene, clause, anchor.text, asked=True)
+        else:
+            scene.devices(clause)  # what is spoken of from here on
+    scene.drafts.heading = scene.drafts.heading or any(
+        _HEADING.match(scene.reading.lower, place) for place in (anchor.end, clause.end)
+    )
+    return [*found, scene.add("write_report", {}, anchor.text)]
+
+
+_SOMEBODY = re.compile(r"(?:get|have|send|find|could|can|should|must|would) (?:someone|somebody|anyone|a )")
+_SENT = re.compile(r"安排|叫人|派人|找人")
 
 
 def _reason(scene: Scene, anchor: Anchor, clause: Clause) -> str | None:
@@ -287,15 +328,20 @@ def _reason(scene: Scene, anchor: Anchor, clause: Clause) -> str | None:
 
 
 def _unprefixed(text: str) -> str:
-    return re.sub(r"^\W*(?:for|until|of|at|on|in)(?![a-z]).*$", "", text.strip(), flags=re.IGNORECASE)
+    text = re.sub(r"^\W*(?:for|until|of|at|on|in)(?![a-z]).*$", "", text.strip(), flags=re.IGNORECASE)
+    return re.sub(r"^(?:直?到|等).*(?:为止|正常|恢复)$|^(?:的?源头|根源|根因|源设备)$", "", text)
 
 
 def _to_do(scene: Scene, anchor: Anchor, clause: Clause) -> str | None:
     """What is to be done, or what is wrong."""
     text = scene.reading.text
     own = next(part for part in clause.fragments if part.start <= anchor.start < part.end)
+    if _SOMEBODY.match(anchor.text):
+        return texts.is_said(scene.without(own._replace(start=anchor.end))) or None
     if re.match(r"have |get |want |needs? |wants? ", anchor.text):
         return text[anchor.start : anchor.end]
+    if sent := _SENT.match(anchor.text):
+        return texts.is_said(scene.without(own._replace(start=anchor.start + sent.end()))) or None
     if (words := texts.purpose(text, anchor.end, clause.end)) and (said := texts.is_said(words.text)):
         return said
     others = [scene.without(part) for part in clause.fragments if part is not own]
@@ -303,7 +349,18 @@ def _to_do(scene: Scene, anchor: Anchor, clause: Clause) -> str | None:
         others.insert(0, text[anchor.end : own.end])
     others += [scene.without(part) for part in clause.lead]
     said_all = [said for one in others if (said := texts.is_said(one))]
-    return said_all[0] if said_all else None
+    return said_all[0] if said_all else _work(anchor.text)
+
+
+def _work(cue: str) -> str | None:
+    """What a cue names itself: `order an inspection`, 派个检查工单."""
+    if match := re.fullmatch(
+        r"(?:schedule|book|order|plan|arrange) (?:an? |the |another )?(?P<one>inspection|cleaning|calibration|overhaul)", cue
+    ):
+        return match["one"]
+    said = re.sub(r"^(?:开|派|下|报|提|建|生成|创建)(?:一?[个张份条])?|的?(?:工单|单子?)$", "", cue)
+    said = re.sub(r"(?:(?:中|高|低)(?:级|优先级)?|紧急|加急|普通|严重|尽快)(?:级别)?的?", "", said)
+    return None if said == cue or said in {"", "检修", "维修", "维护", "的"} else said
 
 
 Handler = Callable[[Scene, Anchor, Clause], list[Draft]]

@@ -21,13 +21,18 @@ OPENING = (
     r"|alright|go ahead and|time to|it'?s time to|(?:could|can) (?:someone|somebody)|(?:we|"
     r"you) (?:should|must|have to|need to|had better|ought to)|could you|can you|would you|will you|"
     r"would you mind|let'?s|let us|you should|you must|otherwise|if so|if yes"
-    r"|in that case|(?:i|we) (?:want|need|would like)(?: you| us)? to|(?:i|we)'d like(?: you)? to)\b ?,? ?)*"
+    r"|in that case|(?:i|we) (?:want|need|would like)(?: you| us)? to|(?:i|we)'d like(?: you)? to"
+    r"|(?:could|can|would|will) you (?:please |kindly |quickly )?(?:go ahead and )?|be so (?:kind|good) (?:as to|and)"
+    r"|(?:could|would) you be so (?:kind|good) (?:as to|and)|do (?:me|us) a favou?r and|team|guys|folks"
+    r"|good (?:morning|evening|afternoon)|hello|thanks|right|then please)\b ?,? ?)*"
 )
 MUST = r"(?:has to|have to|must|should|needs? to|is to|are to|shall|can|may) (?:now |also |please )*be "
 BEFORE = re.compile(
     rf"{OPENING}(?:"
-    rf"|{LIST} (?:has to|have to|must|should|shall|(?:can|may)(?= $)) |{LIST} {MUST}(?:\w+ed,? (?:and|then) (?:then )?)*"
-    rf"|(?:(?:i|we) (?:want|need|would like)|let'?s get|get|have) {LIST} "
+    rf"|{LIST} (?:has to|have to|must|should|shall|(?:can|may)(?= $)) "
+    rf"|{LIST}(?: {SIGNAL})? {MUST}(?:\w+ed,? (?:and|then) (?:then )?)*"
+    rf"|(?:the )?{SIGNAL} (?:of|on|at|in|for) {LIST} {MUST}"
+    rf"|(?:(?:i|we) (?:want|need|would like)|(?:i|we)'d like|let'?s get|get|have) {LIST} (?:to be )?"
     rf"|(?:make sure|ensure|see to it)(?: that)? {LIST} (?:is|are|gets?) "
     rf"|(?:the )?{SIGNAL} (?:of|on|at|for) {LIST} "
     rf"|(?:before|after|once|as soon as|prior to) (?:{LIST} )?(?:is |are )?(?:\w+ed )?"
@@ -37,16 +42,24 @@ BEFORE = re.compile(
 TAIL = (
     r"(?:$|,|\.|!|(?:\w+ly|and|then|to|at|down|up|back|off|on|now|please|pls|plz|immediately|right|"
     r"asap|again|first|because|as|since|for|so"
-    r"|due|from|in|too|also|afterwards|go|will you|would you|ok|okay)\b)"
+    r"|due|from|in|into|too|also|afterwards|go|straight|each|will you|would you|ok|okay)\b)"
 )
 AFTER = re.compile(
     rf"(?: ?(?:down|up|back|off|on|the|both|all of))*(?:"
     rf" ?(?:{ZONE} )?{LIST}(?:'s)?(?: (?:{SIGNAL}|speed|level|set ?point|opening))*(?: (?:{SIGNAL}|set ?point))* ?{TAIL}"
-    rf"| ?(?:{SIGNAL} ?(?:set ?point)? ?(?:of|on|at|for) {LIST}|{SIGNAL}|set ?point|{VALUE}) ?(?:of {LIST} ?)?{TAIL}"
-    rf"| ?where (?:it|the fault|the problem) \w+ ?{TAIL}"
+    rf"| ?(?:{SIGNAL} ?(?:set ?point)? ?(?:of|on|at|for) {LIST}|{SIGNAL}|set ?point|{VALUE}) ?"
+    rf"(?:of {LIST}(?: {SIGNAL})? ?)?{TAIL}"
+    rf"| ?(?:{SIGNAL} {LIST}|{LIST}(?: {SIGNAL})?) ?[=:]? ?{VALUE} ?{TAIL}"
     rf"| ?{TAIL})"
 )
-PAST = re.compile(r"\w{2}ed(?: (?:on|off|up|down))?$")
+POLITE_ZH = re.compile(r"(?:[你您])?(?:能不能|可不可以|能否|可否|可以|能)(?:麻烦|请)?[你您]?(?=帮[我忙])")
+"""`能不能帮我停一下7号泵` asks for it, and not whether it can be done."""
+NOUN = re.compile(rf"{OPENING}(?:{LIST} needs? an? |(?:give|do|perform|make) (?:{LIST} )?an? )(?:quick |short |clean |full )?")
+"""`plc-1 needs a restart`, `give it a restart`, `do a reset`: what is ordered is a noun."""
+AFTER_NOUN = re.compile(
+    rf"(?: (?:of|on|for) {LIST})?(?:,? (?:now|please|pls|plz|again|too|immediately|asap|right away|at once))*[ .!]*"
+)
+PAST = re.compile(r"\w{2}(?<!spe)ed(?: (?:on|off|up|down))?$")
 NAMELESS = r"origin|source|root cause|culprit|源头|根源|根因|where (?:it|the)"
 DENIED = re.compile(
     r"(?<![a-z])(?:\w*n['’]t|(?:do|did|does|wo|ca)nt|not|no|never|nobody|none|nothing|hardly|without|"
@@ -66,7 +79,7 @@ TAKEN_BACK = re.compile(
     r"(?<![a-z])(?:do(?:es)? ?n['’]?t|do not|never ?mind|no wait|wait|kidding|forget it|scratch that|"
     r"cancel that|belay|stop that)(?![a-z])"
     r"|(?<![a-z])(?:approves?|approved|agrees?|permission|for example|e\.g|i\.e|suppose|imagine)(?![a-z])"
-    r"|算了|开玩笑|等等|先等|慢着|作废|不用了|等.{1,8}(?:再|后)|同意|批准|许可|例如|比如|假设"
+    r"|算了|开玩笑|等等|等一?下|先等|慢着|作废|不用了|等.{1,8}(?:再|后)|同意|批准|许可|例如|比如|假设"
 )
 TOLD_BEFORE = re.compile(
     r"(?<![a-z])(?:said|says|say|told|tells|log|logs|operator|manual|quote|note|translate|example|"
@@ -74,7 +87,8 @@ TOLD_BEFORE = re.compile(
     r"|message|asks?|asked)(?![a-z])|说|写|日志|例|命令|翻译|手册|提示|显示"
 )
 BEFORE_ZH = re.compile(
-    rf"(?:请|麻烦|劳驾|烦请|有劳|帮忙|帮我|给我|我们?要|咱们?|安排|去|一起|一并|快点|立马|手动|远程|彻底|完全|暂时|临时|[泵阀罐管机线区]|系统|然后|接着|再|先|马上|"
+    rf"(?:(?:请|麻烦|劳驾|烦请)[你您]|[你您](?=[把将帮去])|赶快|抓紧|速|务必|给|(?:网络|系统|管网|流程|回路)[上中里]|"
+    rf"请|麻烦|劳驾|烦请|有劳|帮忙|帮我们?|给我|我们?要|咱们?|安排|去|一起|一并|快点|立马|手动|远程|彻底|完全|暂时|临时|[泵阀罐管机线区]|系统|然后|接着|再|先|马上|"
     rf"立即|立刻|现在|就|并且?|把|将|让|要|需要|得|赶紧|快|都|也|顺手|顺便|同时|另外|那|{DEVICE}|{ZONE}|{SIGNAL}|{VALUE}"
     rf"|、|和|与|及|的|台|它们?|那台|这台|该设备|源头|根源|根因|设备|设定值?|给定|可以|能|该|完|故障|因[^,，◆]{{1,12}}|从|\s)*"
 )
@@ -97,9 +111,17 @@ LATER = re.compile(
     r"two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) o'clock)"
     r"|tomorrow|tonight|later(?: on| today)?|next (?:week|month|shift|day|hour|time)|this (?:evening|afternoon|night)"
     r"|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|every (?:day|hour|morning|night|week|\d)|daily|"
-    r"hourly|soon|eventually)(?![a-z])"
+    r"hourly|soon(?! as possible)|eventually)(?![a-z])"
     r"|明天|明早|明晚|后天|今晚|晚上|稍后|待会|等会儿?|一会儿|过会|下周|下个?班|每天|每小时|每隔|直到|\d+点(?!\d*[%个])|[一二三四五六七八九十两]+点"
 )
 
 
 PASSIVE = re.compile(rf"{MUST}(?:\w+ed,? (?:and|then) (?:then )?)*$|(?:want|need|like|get|have) {LIST} $|(?:is|are|gets?) $")
+BEGINNING = re.compile(
+    r"(?:the )?(?:device|place|point|spot|one)?,? ?where "
+    r"(?:it|(?:the |this |that )?(?:\w+ )?(?:fault|problem|trouble|disturbance))"
+    r"(?: has| had| all)? (?:start(?:ed|s)|beg[aiu]ns?|originate[sd]|c[ao]mes? from)"
+)
+"""Where a fault began is its origin."""
+RESTARTED = re.compile(r"re-?start|re-?boot|reset|stop|start|shutdown")
+"""What is said as a noun, too."""

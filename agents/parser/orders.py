@@ -14,23 +14,28 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from agents.catalogue import plant_tools
-from agents.names import PLURALS
+from agents.names import PLURALS, TYPE_WORDS
 from agents.parser.conditions import IF, Conditional
 from agents.parser.cues import Anchor
 from agents.parser.orderforms import (
     AFTER,
+    AFTER_NOUN,
     AFTER_ZH,
     ASKED_OTHER,
     BEFORE,
     BEFORE_ZH,
+    BEGINNING,
     DENIED,
     DEVICE,
     LATER,
     MUST,
     NAMELESS,
     NOT_OTHER,
+    NOUN,
     PASSIVE,
     PAST,
+    POLITE_ZH,
+    RESTARTED,
     SIGNAL,
     TAIL,
     TAKEN_BACK,
@@ -43,6 +48,10 @@ from agents.toolset import Effect
 
 ACTS = frozenset(tool.id for tool in plant_tools().tools if tool.effect is Effect.ACT)
 DEVICES = frozenset({"command_device", "set_point", "isolate_device", "reconnect_device"})
+
+
+_KINDS = re.compile(rf"(?<![a-z])(?:{'|'.join([*PLURALS, *TYPE_WORDS])})(?= {DEVICE})")
+"""`the valve FV-302`, `pumps 1 and 2`"""
 
 
 class Ordered(NamedTuple):
@@ -147,10 +156,10 @@ def _is_order(reading: Reading, anchor: Anchor, conditions: Sequence[Conditional
     before, after = _clause(reading, anchor)
     start, end = anchor.start - len(before), anchor.end + len(after)
     places = ((start, anchor.start), (anchor.start, anchor.end), (anchor.end, end))
-    parts = _Parts(*(signs(reading, left, right, conditions) for left, right in places))
+    parts = _polite(_Parts(*(signs(reading, left, right, conditions) for left, right in places)))
     if _is_quoted(reading, start) or _is_question(reading, before, end) or _is_open(anchor, parts):
         return False
-    if not re.search(rf"{DEVICE}|{NAMELESS}", "".join(parts)) and not _is_known(reading, start):
+    if not re.search(rf"{DEVICE}|{NAMELESS}", "".join(parts)) and not _is_known(reading, anchor.start):
         return False
     english = anchor.text.isascii() and not re.search(r"[\u3400-\u9fff]", before + after)
     return _fits_english(anchor, parts) if english else _fits_chinese(anchor, parts)
@@ -164,7 +173,15 @@ def _is_quoted(reading: Reading, start: int) -> bool:
 
 def _is_question(reading: Reading, before: str, end: int) -> bool:
     polite = r"\W*(?:and |then )?(?:please |pls )?(?:can|could|would|will) you(?! (?:ever|safely))"
-    return reading.lower[end : end + 1] in {"?", "？"} and not re.match(polite, before)
+    return reading.lower[end : end + 1] in {"?", "？"} and not re.match(polite, before) and not POLITE_ZH.match(before.strip())
+
+
+def _polite(parts: _Parts) -> _Parts:
+    """Without what makes an order a polite question in Chinese."""
+    ahead = parts.ahead.lstrip("¤ ")
+    if match := POLITE_ZH.match(ahead):
+        return parts._replace(ahead=ahead[match.end() :], behind=re.sub(r"(?:吗|么|嘛)$", "", parts.behind.rstrip()))
+    return parts
 
 
 def _is_open(anchor: Anchor, parts: _Parts) -> bool:
@@ -178,6 +195,8 @@ def _is_open(anchor: Anchor, parts: _Parts) -> bool:
 def _fits_english(anchor: Anchor, parts: _Parts) -> bool:
     ahead = re.sub(r"\s+", " ", parts.ahead.replace("¤", " ")).lstrip(" ,.!;:-")
     behind = re.sub(r"\s+", " ", parts.behind.replace("¤", " ")).rstrip()
+    if NOUN.fullmatch(ahead):
+        return bool(RESTARTED.fullmatch(anchor.text)) and AFTER_NOUN.fullmatch(behind) is not None
     passive = PASSIVE.search(ahead)
     if passive is None and PAST.search(anchor.text.strip()):
         return False  # "pump-7 stopped" tells of it
@@ -196,7 +215,7 @@ def _fits_chinese(anchor: Anchor, parts: _Parts) -> bool:
 
 
 def _is_known(reading: Reading, start: int) -> bool:
-    """Whether a device was named before, that the clause may point back at."""
+    """Whether a device was named before a cue, that its clause may point back at."""
     return any(one.start < start for one in reading.devices) or bool(
         re.search(r"fault|origin|故障|源头|根", reading.lower[:start])
     )
@@ -221,9 +240,9 @@ def signs(reading: Reading, start: int, end: int, conditions: Sequence[Condition
             at = min(right, end)
         elif left < at < right:
             at = min(right, end)
-    said = "".join([*found, reading.lower[at:end]])
-    said = re.sub(r"(?<![a-z])(?:because|since|while|as(?! soon)|due to|so that)(?![a-z]).*$", "because", said)
-    said = re.sub(rf"(?<![a-z])(?:{'|'.join(PLURALS)})(?= {DEVICE})", "", said).replace(f"  {DEVICE}", f" {DEVICE}")
+    said = BEGINNING.sub("the origin", "".join([*found, reading.lower[at:end]]))
+    said = re.sub(r"(?<![a-z])(?:because|since|while|as(?! soon| to )|due to|so that)(?![a-z]).*$", "because", said)
+    said = _KINDS.sub("", said.replace(f"{DEVICE}'s ", f"{DEVICE} ")).replace(f"  {DEVICE}", f" {DEVICE}")
     return re.sub(r"(?:因为|由于).*$", "", said)
 
 

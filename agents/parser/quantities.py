@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from agents.parser.tokens import chinese_number, number_word
+from agents.parser.tokens import NO_NUMBER, chinese_number, number_word
 
 UNITS = {
-    "speed": ("rpm", "revs", "m/s", "转", "r/min", "米每秒"),
-    "opening": ("%", "percent", "per cent", "个百分点"),
+    "speed": ("rpm", "revs", "m/s", "转/分钟", "转/分", "转每分钟", "转每分", "转", "r/min", "米每秒", "米/秒"),
+    "opening": ("%", "percent", "per cent", "pct", "个百分点"),
     "pressure": ("bar", "mbar", "kpa", "mpa", "psi", "公斤", "巴"),
-    "flow": ("m3/h", "m³/h", "l/min", "l/s", "方", "立方"),
-    "level": ("m", "cm", "米", "公分"),
+    "flow": ("m3/h", "m³/h", "l/min", "l/s", "方", "立方", "立方米/小时", "方/小时"),
+    "level": ("m", "cm", "metres", "meters", "metre", "meter", "米", "公分"),
     "temperature": ("degrees", "degree", "deg", "°c", "°", "c", "celsius", "度"),
     "power": ("kw", "mw", "w", "千瓦"),
     "current": ("a", "amps", "amp", "安"),
     "frequency": ("hz", "赫兹"),
-    "vibration": ("mm/s",),
+    "vibration": ("mm/s", "毫米/秒", "毫米每秒"),
     "latency": ("ms", "毫秒"),
 }
 """Which signal a unit speaks of, where none is named."""
@@ -34,7 +34,7 @@ _UNIT = "|".join(_unit_pattern(unit) for unit in sorted(_SIGNAL_OF, key=len, rev
 _WORDS = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|ninety"
 _NUMBER = (
     r"(?<![\w.-])-?\d+(?:\.\d+)?|(?<=[\u3400-\u9fff])\d+(?:\.\d+)?"
-    rf"|(?<![a-z])(?:{_WORDS})(?![a-z-])|[零一二两三四五六七八九十百千万]+"
+    rf"|(?<![a-z])(?:{_WORDS})(?![a-z-])|{NO_NUMBER}[零一二两三四五六七八九十百千万]+"
 )
 _QUANTITY = re.compile(rf"(?P<number>{_NUMBER})\s?(?P<unit>{_UNIT})?")
 _ABOVE = (

@@ -15,7 +15,6 @@ from typing import NamedTuple, Protocol, TypeVar
 from agents.names import Names
 from agents.parser import devices as named
 from agents.parser.cues import Anchor, anchors
-from agents.parser.devices import Mention
 from agents.parser.lexicon import meanings, read
 from agents.parser.quantities import comparisons, quantities
 from agents.parser.spelling import spelt
@@ -26,7 +25,8 @@ _END = re.compile(
     r"(?P<stop>[;?!。；？！]|\.(?=\s|$))|(?P<before>之前,?|(?<!目)前(?=先))|(?P<then>,? ?(?:and )?(?<![a-z])(?:then|"
     r"afterwards|after that|after this|next|finally|lastly)(?![a-z]),?"
     r"|[,，、]?(?:然后|接着|完了(?:之后|以后)?|之后再?|随后|最后|再(?![训学])))"
-    r"|(?P<orelse>,? ?(?<![a-z])(?:otherwise|or else|else|if not)(?![a-z]),?|[,，]?(?:否则|不然|要不然)(?:的话)?)"
+    r"|(?P<orelse>,? ?(?<![a-z])(?:otherwise|or else|(?<!thing )(?<!what )(?<!who )(?<!body )(?<!one )(?<!ones )else"
+    r"|if not)(?![a-z]),?|[,，]?(?:否则|不然|要不然)(?:的话)?)"
     r"|(?P<comma>,? ?(?<![a-z])(?:and|but|plus|also)(?![a-z])|[,:，、：()（）]| - |并且?|另外|顺便|同时|而且)"
 )
 _JOINED = re.compile(r"\s*(?:[,、]|,? ?and|&|和|与|及|跟|还有)\s*(?:of |on |the )*", re.IGNORECASE)
@@ -108,12 +108,14 @@ class Reading:
             for one in quantities(self.lower)
             if not _is_in(one, [*self.devices, *self.periods, *self.durations, *self.comparisons])
         ]
-        self.signals = _outside(words("signals", self.lower, extra=_signal_names(names)), self.devices)
+        self.signals = _outside(_shared(words("signals", self.lower, extra=_signal_names(names)), self.lower), self.devices)
         self.types = [one for one in words("types", self.lower, plural=True) if not _is_in(one, [*self.devices, *self.zones])]
         self.severities = words("severities", self.lower)
         whole: list[Placed] = [*self.devices, *self.periods, *self.durations]
-        self.anchors = [one for one in anchors(self.lower) if not _is_inside(one, whole)]
-        self.fragments = _fragments(self.lower, [*whole, *self.lists, *self.zones, *self.anchors])
+        self.anchors = [one for one in anchors(self.lower) if not _is_inside(one, whole) and not _cuts(one, self.devices)]
+        self.signals = [one for one in self.signals if one.name != "running" or not _is_in(one, self.anchors)]
+        joined = _lists(self.signals, self.lower)
+        self.fragments = _fragments(self.lower, [*whole, *self.lists, *joined, *self.zones, *self.anchors])
 
     def clauses(self, taken: Sequence[Anchor]) -> list[Clause]:
         """The clauses by these cues: a fragment with one begins a clause."""
@@ -155,16 +157,34 @@ def _signal_names(names: Names) -> dict[str, str]:
     return {form: signal for signal in every for form in (signal.lower(), re.sub(r"[_-]+", " ", signal.lower()))}
 
 
+def _shared(found: list[Named], text: str) -> list[Named]:
+    """`inlet and outlet temperature`: the last word counts for both."""
+    more = []
+    for one in found:
+        head, _, tail = one.name.rpartition("_")
+        match = re.search(r"(?<![a-z])(\w+)(?: (?:and|or|&) |/)$", text[: one.start]) if head else None
+        if match and f"{match[1]}_{tail}" in meanings("signals").values():
+            more.append(Named(f"{match[1]}_{tail}", match.start(), match.end(1)))
+    return sorted([*found, *more], key=lambda one: one.start)
+
+
 def _is_in(one: Placed, others: Sequence[Placed]) -> bool:
     return any(one.start < other.end and one.end > other.start for other in others)
+
+
+def _cuts(one: Placed, others: Sequence[Placed]) -> bool:
+    """Whether a cue begins inside of a name and ends outside, or the other way round: 西区网关掉线 closes nothing."""
+    return any(
+        (other.start < one.start < other.end < one.end) or (one.start < other.start < one.end < other.end) for other in others
+    )
 
 
 def _is_inside(one: Placed, others: Sequence[Placed]) -> bool:
     return any(other.start <= one.start and one.end <= other.end for other in others)
 
 
-def _lists(found: Sequence[Mention], text: str) -> list[Span]:
-    """Devices that only joining words stand between: `conveyor-1, conveyor-2 and conveyor-3`."""
+def _lists(found: Sequence[Placed], text: str) -> list[Span]:
+    """What only joining words stand between: `conveyor-1, conveyor-2 and conveyor-3`, `level and temperature`."""
     lists: list[Span] = []
     for one, other in pairwise(found):
         if _JOINED.fullmatch(text[one.end : other.start]):
@@ -177,6 +197,12 @@ def _outside(found: Sequence[One], others: Sequence[Placed]) -> list[One]:
     return [one for one in found if not _is_in(one, others)]
 
 
+def _is_trailing(text: str, match: re.Match[str]) -> bool:
+    """Whether a word of order closes its part: `close it afterwards, then ...`."""
+    said = match.group().strip()
+    return said.startswith(("after", "next")) and (said.endswith(",") or not text[match.end() :].strip(" ,;.!")[:1])
+
+
 def _fragments(text: str, whole: Sequence[Placed]) -> list[Fragment]:
     """Cut at marks and joining words, but not inside of what is one thing."""
     found: list[Fragment] = []
@@ -184,11 +210,14 @@ def _fragments(text: str, whole: Sequence[Placed]) -> list[Fragment]:
     for match in _END.finditer(text):
         if any(one.start < match.start() and match.end() < one.end for one in whole):
             continue
-        if text[start : match.start()].strip():
+        if said := text[start : match.start()].strip():
             found.append(Fragment(start, match.start(), then, orelse, stop, mark))
             then = orelse = stop = False
             mark = ""
         start = match.end()
+        if said and match["then"] is not None and _is_trailing(text, match):
+            found[-1], mark = found[-1]._replace(then=True), ","
+            continue
         then = then or match["then"] is not None
         orelse = orelse or match["orelse"] is not None
         stop = stop or match["stop"] is not None

@@ -93,6 +93,12 @@ class Scene:
             return list(self.context.devices) if THEM.search(said) else self.context.devices[-1:]
         return []
 
+    def spoken(self, clause: Clause) -> list[Device]:
+        """The device that was named last, be it in what somebody is told: `tell them pump-3 leaks, open a ticket for it`."""
+        mention = next((one for one in reversed(self.reading.devices) if one.end <= clause.start), None)
+        device = None if mention is None else self.resolved(mention)
+        return [] if device is None else [device]
+
     def behind(self, place: int) -> list[Device]:
         """The device that is named next."""
         mention = next((one for one in self.reading.devices if one.start >= place), None)

@@ -8,9 +8,10 @@ from agents.parser.conditions import Conditional
 from agents.parser.cues import anchors
 from agents.parser.drafts import Draft
 from agents.parser.handlers import fetched, given, measure, series_of
-from agents.parser.quantities import FOREIGN
+from agents.parser.quantities import FOREIGN, UNITS
 from agents.parser.reading import Clause, Fragment
-from agents.parser.scene import Scene
+from agents.parser.scene import BACK, Scene, Series
+from agents.parser.signals import chosen
 from agents.taskgraph import Condition, Reference
 
 COUNTING = ("trace_fault", "assess_impact", "list_alarms", "list_faults", "show_changes", "find_devices", "show_neighbours")
@@ -22,6 +23,10 @@ _ALARMS = re.compile(r"alarm|报警|告警")
 _FAULTS = re.compile(r"faults?(?! (?:affects|at|of|on))|故障")
 _CHANGES = re.compile(r"changes?(?![a-z])|变动|变更|变化|增减")
 _FAULT = re.compile(r"fault|problem|故障")
+_ODD = re.compile(r"strange|odd|weird|unusual|anomal|abnormal|wrong|异常|不正常|不对|有问题")
+_OTHER_WAY = re.compile(
+    r"(?<![a-z])(?:no|none|not|nothing|fine|ok|okay|normal|\w+n't|without|all right)(?![a-z])|没|无|(?<!不)正常|不(?!正常|对)"
+)
 _AFFECTED = re.compile(r"affect|hit|impact|depend|go down|take down|lose|影响|波及|连累|牵连")
 
 
@@ -29,7 +34,7 @@ def condition_of(scene: Scene, one: Conditional, lead: list[Fragment]) -> Condit
     """The condition as the scheduler takes it; None (and a question) if it is about nothing."""
     clause = Clause([Fragment(one.start, one.end, then=False, orelse=False, stop=False, mark="")], [], lead, conditional=True)
     if one.comparison is None and one.strange is None and one.some is None:
-        return scene.active[0] if scene.active else scene.asked
+        return scene.active[0] if scene.active else scene.asked or _affirmed(scene, one.start)
     if one.strange is not None:
         draft = _explanation(scene, clause)
         return None if draft is None else Condition(task=draft.key, output="strange", is_=one.strange)
@@ -43,6 +48,17 @@ def condition_of(scene: Scene, one: Conditional, lead: list[Fragment]) -> Condit
             else Condition(task=found.key, output="count", below=1)
         )
     return _compared(scene, clause, one)
+
+
+def _affirmed(scene: Scene, start: int) -> Condition | None:
+    """`if so`, `if there are any`, after what was only to be looked at, and not asked the other way round."""
+    key, output = scene.context.measure or ("", "")
+    said = scene.reading.lower[:start]
+    if _OTHER_WAY.search(said):
+        return None
+    if output == "count":
+        return Condition(task=key, output=output, above=0)
+    return Condition(task=key, output=output, is_=True) if output == "strange" and _ODD.search(said) else None
 
 
 def _explanation(scene: Scene, clause: Clause) -> Draft | None:
@@ -95,13 +111,29 @@ def _subject(scene: Scene, clause: Clause, said: str, *, unit: str, whole: str) 
         return counted
     if scene.signals(clause) or (scene.named(clause) and unit):
         return _latest(scene, clause)
-    return scene.context.measure
+    return scene.context.measure or _looked_at(scene, clause, unit)
+
+
+def _looked_at(scene: Scene, clause: Clause, unit: str) -> tuple[str, str] | None:
+    """`check LT-3, if it is above 5 m ...`: the device named before, if the unit is that of one of its signals."""
+    signal = next((name for name, units in UNITS.items() if unit and unit in units), None)
+    device = next(iter(scene.spoken(clause)), None)
+    if device is None or signal is None or not BACK.search(scene.said(clause)):
+        return None
+    signals = scene.reading.names.signals_of(device)
+    known = chosen(signals, signal)
+    if known is None:
+        return None
+    scene.context.devices = [device]
+    one = Series(device, known if len(signals) > 1 else None, None)
+    return fetched(scene, one, scene.said(clause), asked=False).key, "latest"
 
 
 def _comparison(scene: Scene, clause: Clause, whole: str) -> Draft | None:
     """The comparison that a condition speaks of itself: 今天比昨天慢了8%以上."""
     periods = list(dict.fromkeys(scene.periods(clause)))
-    if not periods or not any(anchor.tool == "compare_periods" for anchor in anchors(whole)):
+    grown = (_ROSE.search(whole) or _FELL.search(whole)) and re.search(r"%|percent|per cent", whole)
+    if not periods or not (grown or any(anchor.tool == "compare_periods" for anchor in anchors(whole))):
         return None
     one = series_of(scene, clause)[0]
     period, reference = (periods[0], periods[1]) if len(periods) > 1 else (None, periods[0])
@@ -135,6 +167,9 @@ def _counted(scene: Scene, clause: Clause, noun: str) -> Draft | None:
     if _ALARMS.search(noun):
         zone, devices = scene.zone(clause), scene.named(clause)
         wanted = given(zone=zone, device=devices[0] if devices and zone is None else None, severity=scene.severity(clause))
+        if devices:
+            scene.context.devices = devices[:1]
+            scene.context.history += devices[:1]
         held = scene.drafts.last("list_alarms")
         if held is not None and all(held.arguments.get(name) == value for name, value in wanted.items()):
             return held

@@ -113,9 +113,9 @@ def _last(match: re.Match[str]) -> Span | None:
     unit = match["unit"]
     if match["number"] is None and match["half"] is None:
         # "the last week" is the one before this one; "the last hour" ends now.
-        if unit in {"week", "month"}:
+        if unit in {"week", "month"} and not re.search(r"past|recent", match.group()):
             return Span(f"last-{unit}", match.start(), match.end())
-        if unit not in {"hour", "day", "minute", "hr"}:
+        if unit not in {"hour", "day", "minute", "hr", "week", "month"}:
             return None
     seconds = _seconds(match, alone=1.0)
     return None if seconds is None else Span(iso(seconds, UNITS[unit]), match.start(), match.end())

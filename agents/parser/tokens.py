@@ -23,7 +23,9 @@ _NUMBERS = {word: number for number, word in enumerate((*_ONES, *_TEENS))} | {
 }
 _DIGITS = {character: number for number, character in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _PLACES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000}
-_CHINESE_NUMBER = re.compile(r"[零〇一二两三四五六七八九十百千万]+")
+NO_NUMBER = r"(?!一(?:下(?!午)|声|并|直|样|定|些|旦|切|遍|起))"
+"""Where 一 counts nothing: 停一下, 说一声, 一起."""
+_CHINESE_NUMBER = re.compile(NO_NUMBER + r"[零〇一二两三四五六七八九十百千万]+")
 
 
 class Kind(Enum):
