@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,15 +55,21 @@ class SqliteLedger:
     """A `Ledger` in one file; any thread may use it, one at a time. Each call is one transaction."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Raises ValueError for a file that is no ledger, or has what none has."""
         self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.executescript(SCHEMA)
         self._decode = msgspec.msgpack.Decoder(Entry).decode
-        self._begin()
+        with ExitStack() as stack, _as_ledger(path):
+            stack.callback(self._connection.close)
+            if (found := _strange(self._connection)) is not None:
+                raise ValueError(f"{path} has a {found}, which no ledger has")
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection.executescript(SCHEMA)
+            self._begin()
+            stack.pop_all()
 
     def _begin(self) -> None:
         """Begin the chain, once; of records of before, with a line that says what they were."""
@@ -196,12 +202,24 @@ def _append(connection: sqlite3.Connection, line: Line, before: bytes) -> None:
     connection.execute("INSERT INTO audit VALUES (?, ?, ?)", audit.row_of(line, before))
 
 
+def _strange(connection: sqlite3.Connection) -> str | None:
+    """What is neither table nor index: a trigger or a view would change what is written, or what is found."""
+    query = "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR rootpage = 0"
+    row = connection.execute(query).fetchone()
+    return None if row is None else f"{row[0]} {row[1]}"
+
+
 @contextmanager
 def audit_trail(path: Path) -> Iterator[AuditTrail]:
     """The audit in a file. Raises FileNotFoundError, ValueError for a file that has none or is no ledger."""
+    with _as_ledger(path), closing(AuditTrail(path)) as trail:
+        yield trail
+
+
+@contextmanager
+def _as_ledger(path: Path) -> Iterator[None]:
     try:
-        with closing(AuditTrail(path)) as trail:
-            yield trail
+        yield
     except sqlite3.DatabaseError as error:
         raise ValueError(f"{path} is no ledger: {error}") from error
 
@@ -304,10 +322,8 @@ class AuditTrail:
             raise BrokenError(line, f"action {action_id} was allowed, and is not counted")
 
     def _hold_schema(self, number: int) -> None:
-        """Nothing but tables and indexes: a trigger or a view would change what is written, or what is found."""
-        query = "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR rootpage = 0"
-        if (row := self._connection.execute(query).fetchone()) is not None:
-            raise BrokenError(number, f"the file has a {row[0]} {row[1]}, which no ledger has")
+        if (found := _strange(self._connection)) is not None:
+            raise BrokenError(number, f"the file has a {found}, which no ledger has")
 
     def _record(self, place: int) -> bytes | None:
         row = self._connection.execute("SELECT entry FROM history WHERE place = ?", (place,)).fetchone()

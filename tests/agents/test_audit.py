@@ -335,8 +335,17 @@ def test_what_is_no_ledger_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(ValueError, match="no ledger"), audit_trail(tmp_path / "ledger.db"):
         pass
+    with pytest.raises(ValueError, match="no ledger"):
+        SqliteLedger(tmp_path / "ledger.db")
     with pytest.raises(FileNotFoundError), audit_trail(tmp_path / "nothing.db"):
         pass
+
+
+def test_nothing_begins_on_a_file_with_a_trigger(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        run("CREATE TRIGGER more AFTER INSERT ON allowed BEGIN DELETE FROM allowed; END")(connection)
+    with pytest.raises(ValueError, match="has a trigger more"):
+        SqliteLedger(path)
 
 
 def test_a_rate_that_is_beyond_counting_is_beyond_every_limit(path: Path) -> None:
