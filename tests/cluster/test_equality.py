@@ -22,6 +22,7 @@ from streams.service import Service
 from streams.settings import Settings
 from tests.cluster.harness import Harness, Left, oracle
 from tests.crash.gateway import SpoolingGateway
+from tests.services import HUNG
 from tests.streams.plant import recording
 
 pytestmark = pytest.mark.xdist_group("kafka")
@@ -37,7 +38,7 @@ async def publish_all(harness: Harness, *, size: int = 40, pause: float = 0.0) -
 
 
 async def verdict(harness: Harness, model: Model) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HUNG):
         await harness.settled(COUNTS)
     assert await harness.left(list(SITES)) == {site: oracle(site, events, model) for site, events in SITES.items()}
     assert all(left.alerts for left in (await harness.left(list(SITES))).values())
@@ -47,7 +48,7 @@ async def verdict(harness: Harness, model: Model) -> None:
 async def test_the_embedded_service(model: tuple[Model, Path], tmp_path: Path) -> None:
     site, events = next(iter(SITES.items()))
     settings = Settings(site=site, data=tmp_path, model=model[1], mqtt_port=0, api=False, checkpoint_every=0.1)
-    async with asyncio.timeout(60), Service(settings).started() as parts:
+    async with asyncio.timeout(HUNG), Service(settings).started() as parts:
         await SpoolingGateway(parts.address, parts.topics, events, pace=0.0).run()
         pipeline = parts.analysis.pipeline
         while parts.analysis.offset < parts.analysis.seen or pipeline.counts.accepted < len(events):
@@ -69,7 +70,7 @@ async def test_one_worker(harness: Harness, model: tuple[Model, Path]) -> None:
 
 
 async def test_three_workers_that_come_and_go(harness: Harness, model: tuple[Model, Path]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HUNG):
         first = await harness.worker()
         await first.said("holding partitions 0, 1, 2, 3")
         publishing = asyncio.create_task(publish_all(harness, pause=0.3))
@@ -88,7 +89,7 @@ async def test_three_workers_that_come_and_go(harness: Harness, model: tuple[Mod
 async def test_a_stranger_in_the_group_while_events_flow(harness: Harness, model: tuple[Model, Path]) -> None:
     """Fetches are under way whenever partitions move: what they bring is of another time, and must not be taken, nor lost."""
     worker = await harness.worker()
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(HUNG):
         await worker.said("holding partitions 0, 1, 2, 3")
         publishing = asyncio.create_task(publish_all(harness, size=5, pause=0.02))
         for _ in range(4):

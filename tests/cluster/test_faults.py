@@ -16,6 +16,7 @@ import pytest
 
 from graph.detection import Model
 from tests.cluster.world import Engines, Hurt, Verdict, cut, engines, hold, judged, kill, pause, slow, world
+from tests.services import HUNG
 from tests.streams.plant import recording
 
 pytestmark = pytest.mark.xdist_group("chaos")
@@ -53,7 +54,7 @@ async def test_nothing_is_lost_and_nothing_counts_twice(
     name: str, there_are: Engines, model: tuple[Model, Path], tmp_path: Path
 ) -> None:
     site = f"faults-{list(SHORT).index(name)}"
-    async with asyncio.timeout(150), world(there_are, tmp_path, site=site, model=model[1]) as there:
+    async with asyncio.timeout(HUNG), world(there_are, tmp_path, site=site, model=model[1]) as there:
         verdict = await judged(there, EVENTS, model[0], SHORT[name])
     assert verdict.good, verdict
     assert (verdict.events, verdict.alerts > 0) == (len(EVENTS), True)

@@ -16,6 +16,7 @@ from schemas.encode import encode
 from schemas.event import Event
 from streams.kafka_admin import prepare
 from tests.cluster.harness import Harness, oracle
+from tests.services import HUNG
 from tests.streams.plant import line, recording, wire
 
 pytestmark = pytest.mark.xdist_group("kafka")
@@ -58,7 +59,7 @@ async def test_every_mode_is_read_and_what_is_wrong_stops_nothing(harness: Harne
     await prepare(harness.cluster, harness.names, partitions=harness.partitions, replication=1, retention=3600)
     worker = await harness.worker(worker_identity="")
     await publish(harness)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HUNG):
         await harness.settled({SITE: len(EVENTS)})
         while len(await harness.refused()) < 5:
             await asyncio.sleep(0.3)
@@ -81,6 +82,6 @@ async def test_killed_at_once_after_each_other(harness: Harness, model: tuple[Mo
         await worker.end(signal.SIGKILL)
     await harness.worker(worker_identity="the-same")
     await publishing
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HUNG):
         await harness.settled({SITE: len(EVENTS)})
     assert (await harness.left([SITE]))[SITE] == oracle(SITE, EVENTS, model[0])

@@ -12,7 +12,7 @@ import pytest
 from schemas.alarm import Transition, Verb
 from streams.mqtt import Address, connect
 from tests.cluster.harness import Harness, Process
-from tests.services import free_port
+from tests.services import HUNG, free_port
 from tests.streams.api.serving import PUMP, answering, event
 
 pytestmark = pytest.mark.xdist_group("kafka")
@@ -25,7 +25,7 @@ async def test_an_alarm_is_acknowledged_at_the_gateway_and_told_to_the_cluster(h
     gateway = await Process("gateway", "gateway", tmp_path, settings).start()
     await harness.worker(allowed_lateness=0)
     try:
-        async with asyncio.timeout(90), httpx.AsyncClient(base_url=f"http://127.0.0.1:{http}", trust_env=False) as client:
+        async with asyncio.timeout(HUNG), httpx.AsyncClient(base_url=f"http://127.0.0.1:{http}", trust_env=False) as client:
             await answering(client)
             async with connect(Address("127.0.0.1", mqtt), "operators") as sender:
                 raised = event("device.alarm", deviceId=PUMP, alarm="dry", active=True)

@@ -25,11 +25,11 @@ from streams.pipeline import Pipeline, topology_of
 from streams.topics import Topics
 from streams.windows import Lateness
 from tests.crash.gateway import SpoolingGateway
+from tests.services import HUNG
 from tests.streams.plant import recording
 
 SITE = "crash"
 EVENTS = recording(260, seed=9, broken_from=180)
-TIMEOUT = 90
 WHEN = {CrashPoint.RECEIVED: 5, CrashPoint.FINDINGS_SAVED: 1, CrashPoint.PUBLISHED: 1}
 """The time at which a point kills, if not the second; findings may all come in one go."""
 Told = dict[tuple[str, str, str], set[bytes]]
@@ -110,7 +110,7 @@ def verdict(data: Path, model: Model) -> None:
 async def test_killed_at(point: CrashPoint, model: tuple[Model, Path], tmp_path: Path) -> None:
     trained, folder = model
     told: Told = {}
-    async with asyncio.timeout(TIMEOUT), EmbeddedBroker("127.0.0.1", 0) as broker:
+    async with asyncio.timeout(HUNG), EmbeddedBroker("127.0.0.1", 0) as broker:
         address, topics = Address("127.0.0.1", broker.port), Topics(SITE)
         process = Process(tmp_path, folder, broker.port)
         async with connect(address, "watcher", [topics.findings("alerts")]) as watcher, asyncio.TaskGroup() as tasks:
@@ -147,7 +147,7 @@ async def _all_told(told: Told, model: Model) -> None:
 async def test_killed_together_with_its_embedded_broker(model: tuple[Model, Path], tmp_path: Path) -> None:
     """The embedded broker forgets everything; the gateways' spools and the watermark make up for it."""
     trained, folder = model
-    async with asyncio.timeout(TIMEOUT):
+    async with asyncio.timeout(HUNG):
         async with EmbeddedBroker("127.0.0.1", 0) as probe:
             port = probe.port
         process = Process(tmp_path, folder, None)

@@ -20,11 +20,11 @@ from agents.run import RunState
 from streams.crashpoints import CrashPoint
 from streams.mqtt import Address, EmbeddedBroker, connect
 from streams.topics import Topics
+from tests.services import HUNG
 from tests.streams.api.serving import CLOCK, event, plant
 from tests.streams.phrasebook import permits
 
 SITE = "crash"
-TIMEOUT = 180
 TEXT = "stop pump-1 and tell maintenance"
 STEPS = 6
 """Of the run: each of its three tasks begins and ends."""
@@ -152,7 +152,7 @@ async def ended(api: httpx.AsyncClient) -> dict[str, Any]:
 @pytest.mark.parametrize("place", range(1, STEPS + 1))
 @pytest.mark.parametrize("point", [CrashPoint.STEP_DUE, CrashPoint.STEP_KEPT])
 async def test_killed_at_a_step(point: CrashPoint, place: int, tmp_path: Path) -> None:
-    async with asyncio.timeout(TIMEOUT), world() as outside:
+    async with asyncio.timeout(HUNG), world() as outside:
         async with service(tmp_path, outside, f"{point}:{place}") as first:
             await asked(tmp_path, outside)
             assert await first.wait() == -signal.SIGKILL

@@ -13,6 +13,7 @@ from schemas.device import DeviceId, SignalName
 from schemas.finding import Invalid
 from streams.outbox import Refused
 from tests.e2e.service import running, until
+from tests.services import HUNG
 from tests.streams.plant import line, recording
 
 GOOD = recording(3)
@@ -31,7 +32,7 @@ async def openautoglm(*arguments: str) -> list[dict[str, Any]]:
 
 async def test_a_dead_letter_is_listed_and_taken_in_after_a_fix(tmp_path: Path) -> None:
     by_an_older_schema = Invalid(offset=0, reason="unit is missing", pointer="/data", raw=line(LAST).decode())
-    async with asyncio.timeout(60), running(tmp_path) as (parts, client):
+    async with asyncio.timeout(HUNG), running(tmp_path) as (parts, client):
         counts = parts.analysis.pipeline.counts
         for raw in (*map(line, GOOD[:-1]), BROKEN, BROKEN):
             await client.publish(parts.topics.gateway("gw-1"), raw)

@@ -12,6 +12,7 @@ from streams.mqtt import Connection, Message
 from streams.service import Parts
 from tests.e2e.service import running, until
 from tests.schemas.hostile import hostile
+from tests.services import HUNG
 from tests.streams.plant import DEVICES, LEVEL, line, recording
 
 VALID = recording(123)
@@ -51,7 +52,7 @@ async def test_ten_thousand_hostile_inputs(tmp_path: Path) -> None:
     messages = mixed()
     decoded = [decode(raw) for raw in messages]
     valid, invalid = sum(len(one.events) for one in decoded), sum(len(one.invalid) for one in decoded)
-    async with asyncio.timeout(150), running(tmp_path) as (parts, client):
+    async with asyncio.timeout(HUNG), running(tmp_path) as (parts, client):
         gateway, counts = parts.gateway, parts.analysis.pipeline.counts
         await publish(client, parts.topics.gateway("gw-1"), messages[:BY_MQTT])
         by_mqtt = sum(len(one.events) + len(one.invalid) for one in decoded[:BY_MQTT])
