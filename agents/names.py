@@ -15,6 +15,7 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
 from agents.parser.lexicon import lexicon, meanings
+from agents.parser.spelling import NO_SLIPS
 from agents.parser.tokens import Kind, Token, tokens
 from schemas.device import DeviceId
 
@@ -77,7 +78,7 @@ class Names:
         word = token.text
         if word in CHINESE_TYPES:
             return CHINESE_TYPES[word]
-        if token.kind is not Kind.WORD or len(word) < SHORTEST or word in self._words or word in PLURALS:
+        if token.kind is not Kind.WORD or len(word) < SHORTEST or word in self._words or word in PLURALS or word in NO_SLIPS:
             return word
         close = [
             known for known in sorted(TYPE_WORDS) if len(known) >= SHORTEST and OSA.distance(word, known, score_cutoff=1) <= 1

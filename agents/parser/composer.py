@@ -31,9 +31,10 @@ _DRAWN = re.compile(
     r"(?<![a-z])(?:is|are|was|were|do|does|did|will|would|has|have|much|current|power)(?![a-z])[^,;.]* draw(?:s|n|ing)?$"
 )
 _SHOWING = re.compile(r"show|give|see|get|what")
+_LISTING = re.compile(r"清单|列|哪些|哪几|几[台个]|how many|which|count")
 _LOOKING = re.compile(r"check(?:ing)?|look.*|watch|看.*|查.*|调出|多少|是多少")
 EXPLAINED: dict[str, frozenset[str]] = {
-    "list_faults": frozenset({"trace_fault", "acknowledge_alarm", "explain_device"}),
+    "list_faults": frozenset({"trace_fault", "acknowledge_alarm", "explain_device", "assess_impact"}),
     "list_alarms": frozenset({"acknowledge_alarm", "shelve_alarm", "explain_device", "open_work_order", "trace_fault"}),
     "signal_statistics": frozenset({"explain_device", "compare_periods"}),
     "compare_periods": frozenset({"retrain_model"}),
@@ -286,6 +287,9 @@ def _meaning(anchor: Anchor, part: Clause, reading: Reading) -> Anchor | None:
     """`show me`, `list`, `which` ask for whatever is named: readings of a device, or devices of a kind; else for nothing."""
     if anchor.tool != "find_devices":
         return anchor
+    kinds = [reading.kind(one) for one in reading.devices if part.holds(one)]
+    if kinds and all(kinds) and _LISTING.search(anchor.text):
+        return anchor  # 西区阀门列个清单, where there is one
     if not _any(part, reading.devices):
         if _SHOWING.match(anchor.text) and _any(part, reading.signals) and not _any(part, reading.types, reading.zones):
             return anchor._replace(tool="signal_history")  # "show me its temperature as well"

@@ -40,7 +40,9 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     for tool, cue in book.cues.items():
         english = "|".join(cue.en).replace("~", FEW_WORDS)
         chinese = "|".join(cue.zh)
-        found.append((tool, re.compile(rf"(?<![\w-])(?:{english})(?![\w])|(?:{chinese})" if chinese else english)))
+        found.append(
+            (tool, re.compile(rf"(?<![A-Za-z0-9_-])(?:{english})(?![A-Za-z0-9_])|(?:{chinese})" if chinese else english))
+        )
     return found
 
 

@@ -17,6 +17,7 @@ from schemas.device import DeviceId
 
 LONGEST = 12
 """Tokens of a name."""
+RUNNING = frozenset({"、", "和", "与", "及"})
 JOINING = frozenset({"and", ",", "、", "和", "与", "及", "or", "&", "跟"})
 _Said = list[tuple[int, str]]
 """Parts of a sentence that may belong to a name: the token's place, and its word as names have it."""
@@ -151,11 +152,20 @@ class _Scan:
         """`2号`, `the second` of the kind that was named last, or in a list of that kind: `1号、2号空压机`."""
         place, word = self._said[at]
         following = self._sentence[place + 1].text if place + 1 < len(self._sentence) else ""
-        if not word.isdecimal() or following != "号":
+        if not word.isdecimal() or (following != "号" and not self._is_in_run(at)):
             return 0
         after = next((kind for _, kind in self._said[at + 1 :] if kind not in JOINING and not kind.isdecimal()), "")
         kind = after if after in CHINESE_TYPES.values() and self._is_list(at) else self._kind.replace("-", "")
-        return self._add(self._names.called(kind + word), at, 1, tail=1) if kind else 0
+        return self._add(self._names.called(kind + word), at, 1, tail=int(following == "号")) if kind else 0
+
+    def _is_in_run(self, at: int) -> bool:
+        """`1、2、3号泵`: what joins numbers up to one that is a device's."""
+        while at + 2 < len(self._said) and self._said[at + 1][1] in RUNNING and self._said[at + 2][1].isdecimal():
+            at += 2
+            place = self._said[at][0]
+            if place + 1 < len(self._sentence) and self._sentence[place + 1].text == "号":
+                return at + 1 < len(self._said) and self._said[at + 1][1] in CHINESE_TYPES.values()
+        return False
 
     def _is_list(self, at: int) -> bool:
         """Only numbers and what joins them stand before the kind."""
@@ -206,7 +216,9 @@ def zones(names: Names, text: str) -> list[Zone]:
         at = lowered.find(word)
         while at >= 0:
             end = at + len(word)
-            whole = not word.isascii() or not (lowered[at - 1 : at].isalnum() or lowered[end : end + 1].isalnum())
+            whole = not word.isascii() or (
+                re.search(r"[a-z0-9]\Z", lowered[:at]) is None and re.match(r"[a-z0-9]", lowered[end:]) is None
+            )
             if whole and all(end <= held.start or at >= held.end for held in found):
                 found.append(Zone(words[word], at, end))
             at = lowered.find(word, end)

@@ -98,6 +98,7 @@ def _number(value: float) -> float | int:
 def _find(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     said = scene.reading.text[clause.start : clause.end]
     kinds = [one.name for one in scene.reading.types if scene.has(clause, one)]
+    kinds = kinds or [kind for one in scene.reading.devices if scene.has(clause, one) and (kind := scene.reading.kind(one))]
     kind = None if not kinds else scene.reading.names.type_named(kinds[0]) or kinds[0]
     match = IN_NAME.search(said)
     text = next((group for group in match.groups() if group), None) if match else None
@@ -132,7 +133,8 @@ _BARE = re.compile(
 def _alarms(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     zone = scene.zone(clause)
     devices = [] if zone is not None else scene.devices(clause, optional=True)
-    if zone is None and not devices and _BARE.fullmatch(scene.said(clause)):
+    beside = any(one.tool in DEVICES for one in clause.anchors)
+    if zone is None and not devices and (beside or _BARE.fullmatch(scene.said(clause))):
         devices = scene.context.devices[-1:]  # in a list of what is asked of a device: "neighbours, alarms and level of ..."
     scene.context.zone = zone or scene.context.zone
     severity = scene.severity(clause)
@@ -153,9 +155,17 @@ def _counted(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
 
 
 def _impact(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
+    if anchor.tool == "assess_impact" and not scene.named(clause) and _OF_FAULT.search(scene.said(clause)):
+        return _trace(scene, anchor, clause)
     drafts = _for_each_device(scene, anchor, clause)
     scene.context.measure = (drafts[-1].key, "count")
     return drafts
+
+
+_OF_FAULT = re.compile(
+    r"(?<![a-z])(?:newest|latest|last|this|that|the|current) (?:open )?fault(?![a-z])|(?:最新|最近|这个|这次|当前)的?故障"
+)
+"""What a fault affects, a trace of it finds."""
 
 
 def _explain(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:

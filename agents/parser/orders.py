@@ -207,8 +207,10 @@ def _fits_english(anchor: Anchor, parts: _Parts) -> bool:
 
 def _fits_chinese(anchor: Anchor, parts: _Parts) -> bool:
     ahead, behind = parts.ahead.replace("¤", ""), parts.behind.replace("¤", "")
-    if anchor.tool != "set_point" and SIGNAL in ahead:
+    if (anchor.tool != "set_point" and SIGNAL in ahead) or (anchor.text.isascii() and PAST.search(anchor.text.strip())):
         return False
+    if VALUE in ahead.replace(f"从{VALUE}", ""):
+        return False  # a number before the verb is not the one to be set: 把1、2、◆速度设为●
     if (behind.startswith("了") or anchor.text.endswith("了")) and not re.search(r"[把将让]|给我", ahead):
         return False  # 停了 tells of it, 把它停了 orders it
     return BEFORE_ZH.fullmatch(ahead) is not None and AFTER_ZH.fullmatch(behind) is not None

@@ -117,6 +117,10 @@ class Reading:
         joined = _lists(self.signals, self.lower)
         self.fragments = _fragments(self.lower, [*whole, *self.lists, *joined, *self.zones, *self.anchors])
 
+    def kind(self, one: named.Mention) -> str | None:
+        """The type that a device was named by alone, as the only one of it."""
+        return meanings("types").get(self.lower[one.start : one.end])
+
     def clauses(self, taken: Sequence[Anchor]) -> list[Clause]:
         """The clauses by these cues: a fragment with one begins a clause."""
         found: list[Clause] = []

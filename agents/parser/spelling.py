@@ -10,6 +10,71 @@ from rapidfuzz.distance import OSA
 from agents.parser.lexicon import lexicon
 
 SHORTEST = 5
+NO_SLIPS = frozenset(
+    [
+        "lower",
+        "slower",
+        "flower",
+        "power",
+        "value",
+        "values",
+        "valid",
+        "thank",
+        "thanks",
+        "rank",
+        "bank",
+        "tanked",
+        "chart",
+        "charts",
+        "card",
+        "cards",
+        "part",
+        "parts",
+        "card",
+        "cast",
+        "care",
+        "mode",
+        "modes",
+        "code",
+        "codes",
+        "note",
+        "notes",
+        "none",
+        "noted",
+        "dump",
+        "jump",
+        "lump",
+        "bump",
+        "pumped",
+        "piped",
+        "type",
+        "ripe",
+        "wipe",
+        "mixed",
+        "fixer",
+        "fixed",
+        "driven",
+        "drives",
+        "driver",
+        "derive",
+        "drove",
+        "arrive",
+        "bell",
+        "melt",
+        "felt",
+        "built",
+        "metre",
+        "metres",
+        "filtered",
+        "filters",
+        "motion",
+        "boiled",
+        "valves",
+        "meant",
+        "enter",
+    ]
+)
+"""Words of their own that are one letter away from a kind of device: `lower` is no blower, `thanks` no tank."""
 _WORD = re.compile(r"(?<![\w-])[A-Za-z]{5,}(?![\w-])")
 OWN = frozenset(
     [
@@ -153,7 +218,11 @@ def spelt(sentence: str) -> str:
 def _right(match: re.Match[str]) -> str:
     word = match.group().lower()
     known = _known()
-    if word in known or any(word.removesuffix(ending) in known for ending in ("s", "es", "ed", "d", "ing", "er", "ly", "y")):
+    if (
+        word in known
+        or word in NO_SLIPS
+        or any(word.removesuffix(ending) in known for ending in ("s", "es", "ed", "d", "ing", "er", "ly", "y"))
+    ):
         return match.group()
     close = [
         one

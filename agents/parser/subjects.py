@@ -118,7 +118,8 @@ def _looked_at(scene: Scene, clause: Clause, unit: str) -> tuple[str, str] | Non
     """`check LT-3, if it is above 5 m ...`: the device named before, if the unit is that of one of its signals."""
     signal = next((name for name, units in UNITS.items() if unit and unit in units), None)
     device = next(iter(scene.spoken(clause)), None)
-    if device is None or signal is None or not BACK.search(scene.said(clause)):
+    said = scene.said(clause)
+    if device is None or signal is None or (said.isascii() and not BACK.search(said)):
         return None
     signals = scene.reading.names.signals_of(device)
     known = chosen(signals, signal)

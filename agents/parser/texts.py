@@ -23,7 +23,7 @@ _BECAUSE = re.compile(
     r"for(?= (?:the |a |an |some )?(?:[\w-]+ ){0,2}?(?:maintenance|cleaning|repairs?|inspection|service|overhaul|calibration"
     r"|test(?:ing|s)?|change|replacement|exchange|swap|work|checks?|welding))|due to|"
     r"(?<!if )so(?: that)?)(?![a-z]) "
-    r"|因为|由于|因|为了"
+    r"|因为|由于|因|为了|(?:原因|理由)(?:是|[:：])"
 )
 _POLITE = re.compile(
     r"(?<![a-z])(?:please|pls|plz|thanks|thank you|could you|can you|would you|asap|urgent(?:ly)?|"
@@ -153,6 +153,8 @@ def _told_in_chinese(text: str, anchor: Anchor, end: int) -> Told:
         return Told("" if whom["to"] in _ME else whom["to"], _rest(text, anchor.end, end), end)
     rest = re.match(r"[^,，。；;？！?!]*", text[anchor.end : end])
     said = rest.group() if rest else ""
+    if said.lstrip().startswith((":", "：")):
+        return Told("", _rest(text, anchor.end, end), end)
     match = _PEOPLE.match(said)
     if match is None and not said.strip():
         return Told("", _rest(text, anchor.end, end), end)

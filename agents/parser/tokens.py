@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 LONGEST = 2_000
 """Characters of a sentence that are looked at."""
-_PIECES = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+|[^\w\s]|_")
+_PIECES = re.compile(r"\d+(?:,\d{3}(?!\d))+(?:\.\d+)?|\d+(?:[.:]\d+)*|[^\W\d_]+|[^\w\s]|_")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
