@@ -6,7 +6,7 @@ No model is ever fetched: one comes with the service, others lie in a folder or 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -50,6 +50,20 @@ class TokenEncoder(Encoder, Protocol):
         ...
 
 
+@runtime_checkable
+class LayeredEncoder(TokenEncoder, Protocol):
+    """One whose upper layers can be taught anew, from what the lower ones leave."""
+
+    @property
+    def weights(self) -> Sequence[Mapping[str, NDArray[np.float32]]]:
+        """Of each layer, as `graph.nn.encoders.layers` reads them."""
+        ...
+
+    def states(self, texts: Sequence[str], layers: int = ...) -> list[NDArray[np.float32]]:
+        """Of each text (tokens, dimensions), after so many layers."""
+        ...
+
+
 def open_encoder(name: str | None = None, *, models: Path = MODELS, fast: bool = False) -> Encoder:
     """A model by name or folder; without a name the one that comes with the service, or, `fast`, MiniLM where it is installed.
 
@@ -90,11 +104,11 @@ def _e5() -> Encoder | None:
 
 def _minilm() -> Encoder | None:
     try:
-        from graph.nn.encoders import sentences  # noqa: PLC0415 - brings torch, seconds, and is an extra
+        from graph.nn.encoders import minilm  # noqa: PLC0415 - its tokenizer is an extra
     except ImportError:
         return None
-    folder = sentences.packaged()
-    return sentences.SentenceEncoder(folder, MINILM) if folder is not None else None
+    folder = minilm.packaged()
+    return minilm.MiniLMEncoder(folder) if folder is not None else None
 
 
 def _named(name: str, models: Path) -> Encoder | None:

@@ -65,11 +65,21 @@ def test_a_folder_without_a_readable_model_is_said_so(tmp_path: Path) -> None:
 
 
 def test_a_model_in_a_folder_is_read(tmp_path: Path) -> None:
-    sentences = pytest.importorskip("graph.nn.encoders.sentences", reason="the extra nlp is not installed")
-    (tmp_path / "ours").symlink_to(sentences.packaged())
+    minilm = pytest.importorskip("graph.nn.encoders.minilm", reason="the extra nlp is not installed")
+    (tmp_path / "ours").symlink_to(minilm.packaged())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert open_encoder("ours", models=tmp_path).name == "ours"
+
+
+def test_minilm_without_torch_says_the_same_as_with_it() -> None:
+    minilm = pytest.importorskip("graph.nn.encoders.minilm", reason="the extra nlp is not installed")
+    sentences = pytest.importorskip("graph.nn.encoders.sentences", reason="the extra nlp is not installed")
+    ours, theirs = minilm.MiniLMEncoder(minilm.packaged()), sentences.SentenceEncoder(minilm.packaged(), MINILM)
+    texts = ["Stop the pump.", "Grüße, 停泵 \0\ud800 💧!", "a " * 400, ""]
+    np.testing.assert_allclose(ours.encode(texts), theirs.encode(texts), atol=1e-4)
+    for one, other in zip(ours.states(texts), theirs.states(texts), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_the_default_loads_no_torch() -> None:

