@@ -18,10 +18,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.encoder import Encoder, EncoderMissingError, TokenEncoder, open_encoder
+from agents.encoder import Encoder, EncoderMissingError, LayeredEncoder, TokenEncoder, open_encoder
 from agents.taskgraph import Task, TaskGraph
 from agents.toolset import ToolSet
-from graph.nn.toolgraph.chains import best
 from graph.nn.toolgraph.clauses import clauses
 from graph.nn.toolgraph.generic import Described, GenericScorer, chosen, described, ordered, shipped
 from graph.nn.toolgraph.model import PlanModel, load
@@ -117,7 +116,7 @@ class Planner:
             return cls(tools, encoder, wide=wide if wide.name != encoder.name else None)
         model = load(folder, tools=digest(tools), linked=framed(linked(tools)))
         encoder = open_encoder(model.manifest.encoder)
-        if encoder.name != model.manifest.encoder:
+        if encoder.name != model.manifest.encoder or (model.manifest.layers and not isinstance(encoder, LayeredEncoder)):
             raise EncoderMissingError(f"{folder}: learnt with the encoder {model.manifest.encoder}, which is not installed")
         return cls(tools, encoder, model=model)
 
@@ -135,17 +134,14 @@ class Planner:
         return Described([tool.id for tool in tools], said, tool_vectors(self.tools, encoder), self._linked)
 
     def _learnt(self, text: str, model: PlanModel) -> _Found:
-        seen = model.text(text, *read(self.encoder, [text])[0])
-        considered = model.likely(seen)
-        chain = best(considered, tools=len(self.tools))
+        seen = model.text(text, *read(self.encoder, text, model.manifest.below))
         parts = clauses(text)
-        asks = model.asks(seen, parts, chain)
-        near = model.similar(seen)
+        weighed = model.weigh(seen, parts)
         return _Found(
-            chain,
-            [parts[place] for place in asks.argmax(axis=1)] if len(parts) > 1 else [text] * len(chain),
-            [considered.having(tool) for tool in chain],
-            [self._similar(model, near, tool) for tool in chain],
+            weighed.chain,
+            [parts[place] for place in weighed.asks.argmax(axis=1)],
+            [weighed.likely.having(tool) for tool in weighed.chain],
+            [self._similar(model, weighed.near, tool) for tool in weighed.chain],
         )
 
     def _similar(self, model: PlanModel, near: NDArray[np.int64], tool: int) -> tuple[Similar, ...]:
@@ -222,18 +218,16 @@ def framed(links: NDArray[np.bool_]) -> NDArray[np.float32]:
     return found
 
 
-def read(encoder: Encoder, texts: Sequence[str]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Of each text its vector (d), and those of its tokens (m, e); of its clauses where the encoder does not tell of tokens."""
+def read(encoder: Encoder, text: str, below: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A text's vector (d), and those of its tokens (m, e); of its clauses where the encoder does not tell of tokens.
+
+    `below`: only so many of the encoder's layers read, where others go on that were taught.
+    """
     if isinstance(encoder, TokenEncoder):
-        states = encoder.states(texts)
-        vectors = [found.mean(axis=0) for found in states]
-        return [
-            (vector / max(float(np.linalg.norm(vector)), 1e-6), found) for vector, found in zip(vectors, states, strict=True)
-        ]
-    parts = [clauses(text) for text in texts]
-    ends = np.cumsum([len(part) for part in parts])
-    states = np.split(encoder.encode([clause for part in parts for clause in part]) * CLAUSE_SCALE, ends[:-1])
-    return list(zip(encoder.encode(texts), states, strict=True))
+        states = (encoder.states([text], below) if isinstance(encoder, LayeredEncoder) and below else encoder.states([text]))[0]
+        vector = states.mean(axis=0)
+        return vector / max(float(np.linalg.norm(vector)), 1e-6), states
+    return encoder.encode([text])[0], encoder.encode(clauses(text)) * CLAUSE_SCALE
 
 
 def tool_vectors(tools: ToolSet, encoder: Encoder) -> NDArray[np.float32]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from agents.encoder import EncoderMissingError, open_encoder
+from agents.encoder import MINILM, EncoderMissingError, LayeredEncoder, open_encoder
 from agents.planfiles import PlanFileError, Planned, Request, matched, requests, truths, write
-from agents.planlearning import learn
+from agents.planlearning import Heard, learn
 from agents.planner import Planner
 from agents.toolset import ToolFileError, ToolSet
 from graph.nn.toolgraph.generic import GenericWeightsError
@@ -69,6 +70,14 @@ def _plans(planner: Planner, asked: list[Request]) -> Iterator[Planned]:
             advance(1.0)
 
 
+def _heard(began: float, heard: Heard) -> None:
+    found = f", held out: tools F1 {heard.figures[0]:.3f}, links F1 {heard.figures[1]:.3f}" if heard.figures else ""
+    passed = time.monotonic() - began
+    left = passed * (1 / heard.share - 1)
+    at = f"member {heard.member}, round {heard.round} of {heard.of}"
+    say(f"{at}: loss {heard.loss:.3f}{found}; {passed:.0f} s passed, about {left:.0f} s left")
+
+
 def plan_train(
     tools: Tools,
     requests_file: Requests,
@@ -87,8 +96,11 @@ def plan_train(
         examples = matched(requests(requests_file), truths(truth, known))
         if not examples:
             fail(f"{truth}: has no tasks for any request of {requests_file}", Exit.UNREADABLE)
+        reader = open_encoder(encoder, fast=True)
+        if not isinstance(reader, LayeredEncoder):
+            say(f"{reader.name} is taken as it is: only {MINILM} (the extra 'nlp') is taught along, which finds more")
         with progress("reading and learning", 1.0) as advance:
-            learnt = learn(known, examples, open_encoder(encoder, fast=True), seed=seed, advance=advance)
+            learnt = learn(known, examples, reader, seed=seed, advance=advance, told=partial(_heard, began))
     except UNREADABLE as error:
         fail(str(error), Exit.UNREADABLE)
     except EncoderMissingError as error:

@@ -6,19 +6,24 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from agents.encoder import Encoder, open_encoder
 from agents.fakes import FakeEncoder
 from agents.planfiles import PlanFileError, Request, Truth, matched, requests, truths
-from agents.planlearning import learn
+from agents.planlearning import ABOVE, BELOW, Heard, learn
 from agents.planner import Plan, Planner, digest, framed, linked
 from agents.toolset import Tool, ToolSet
+from graph.nn.encoders.layers import MAPS, NORMS
 from graph.nn.toolgraph.model import PlanModelError, load, save
 
 SETS = Path(__file__).parent / "toolsets"
@@ -149,6 +154,94 @@ def test_a_damaged_model_is_refused_by_name(plant: ToolSet, learnt: Path, tmp_pa
     for file in learnt.iterdir():
         (tmp_path / file.name).write_bytes(content if file.name == name else file.read_bytes())
     with pytest.raises(PlanModelError, match=name):
+        opened(tmp_path, plant)
+
+
+# --- Layers that are taught along -------------------------------------------------------------------------------------------
+
+
+class FakeLayered(FakeEncoder):
+    """Tells of words, each a row of its own, and has layers that do next to nothing as they are."""
+
+    name = "fake-layered"
+    dimensions = 32
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(1)
+        shapes = {f"{name}.weight": (32 * a, 32 * b) for name, (a, b) in MAPS.items()}
+        norms = {f"{name}.weight": np.ones(32, np.float32) for name in NORMS}
+        empty = {f"{name}.bias": np.zeros(32 * a, np.float32) for name, (a, _) in MAPS.items()}
+        empty |= {f"{name}.bias": np.zeros(32, np.float32) for name in NORMS}
+        self.weights = [
+            norms | empty | {name: rng.normal(0, 0.05, size).astype(np.float32) for name, size in shapes.items()}
+            for _ in range(ABOVE)
+        ]
+
+    def states(self, texts: Sequence[str], layers: int = ABOVE) -> list[NDArray[np.float32]]:
+        del layers
+        return [self.encode(text.split() or [text]) * 4 for text in texts]
+
+
+@pytest.fixture(scope="module")
+def layered(plant: ToolSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("torch", reason="the extra nn is not installed")
+    folder = tmp_path_factory.mktemp("layered")
+    save(learn(plant, examples(), FakeLayered(), seed=1), folder)
+    return folder
+
+
+def test_layers_are_learnt_along(plant: ToolSet, layered: Path) -> None:
+    planner = opened(layered, plant, FakeLayered())
+    for request, _ in examples():
+        lawful(planner.plan(request.instruction), plant)
+    with safe_open(layered / "model.safetensors", framework="numpy") as held:
+        changed = held.get_tensor("layer.0.wide.weight") - FakeLayered().weights[BELOW]["wide.weight"]
+    assert np.abs(changed).max() > 2e-4  # ten times what rounding to half a float changes
+
+
+@pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
+def test_a_plan_by_taught_layers_is_lawful_too(plant: ToolSet, layered: Path, text: str) -> None:
+    lawful(opened(layered, plant, FakeLayered()).plan(text), plant)
+
+
+def test_equal_seeds_give_equal_layers_and_rounds_are_told(plant: ToolSet, layered: Path, tmp_path: Path) -> None:
+    heard: list[Heard] = []
+    save(learn(plant, examples(), FakeLayered(), seed=1, told=heard.append), tmp_path)
+    for name in ("model.safetensors", "manifest.json", "examples.json"):
+        assert (tmp_path / name).read_bytes() == (layered / name).read_bytes()
+    assert [one.round for one in heard] == list(range(1, len(heard) + 1))
+    assert heard[0].figures is None
+    figures = heard[-1].figures
+    assert figures is not None
+    assert all(0 <= figure <= 1 for figure in figures)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layer.1.hear.weight": np.zeros((31, 32), np.float16)},
+        {"layer.1.hear.weight": None},
+        {"0.state.weight": np.zeros((192, 31), np.float16)},
+        {"0.write.bias": np.full(1, np.nan, np.float16)},
+    ],
+    ids=["shape", "missing", "network", "nan"],
+)
+def test_layers_that_do_not_fit_are_refused(
+    plant: ToolSet, layered: Path, tmp_path: Path, change: dict[str, NDArray[np.float16] | None]
+) -> None:
+    with safe_open(layered / "model.safetensors", framework="numpy") as held:
+        arrays = {name: held.get_tensor(name) for name in held.keys()} | change  # noqa: SIM118 - no mapping
+    for file in layered.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    save_file({name: part for name, part in arrays.items() if part is not None}, tmp_path / "model.safetensors")
+    with pytest.raises(PlanModelError, match=r"model\.safetensors"):
+        opened(tmp_path, plant, FakeLayered())
+
+
+def test_a_model_of_an_earlier_version_is_refused(plant: ToolSet, learnt: Path, tmp_path: Path) -> None:
+    for file in learnt.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes().replace(b"openautoglm-plan-3", b"openautoglm-plan-2"))
+    with pytest.raises(PlanModelError, match="learn it anew"):
         opened(tmp_path, plant)
 
 

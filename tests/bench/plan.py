@@ -1,4 +1,4 @@
-"""Milliseconds for one plan after loading, on tool sets of our own: with each encoder, and what of it the encoder takes.
+"""Milliseconds for one plan after loading, on tool sets of our own: with each encoder, without a model and with one.
 
 `cpu` is the processor's time over all threads, `wall` what passed: on a busy machine they differ.
 """
@@ -11,11 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from agents.encoder import E5, MINILM, Encoder, open_encoder
-from agents.planner import Planner, read
+from agents.planfiles import matched, requests, truths
+from agents.planlearning import learn
+from agents.planner import Planner, digest, framed, linked, read
 from agents.toolset import ToolSet
+from graph.nn.toolgraph.model import load, save
 
 SETS = Path(__file__).parents[1] / "agents" / "toolsets"
 ROUNDS = 3
@@ -48,9 +52,15 @@ def run() -> Iterator[dict[str, Any]]:
             planner = Planner(tools, encoder)
             row = {"bench": "plan", "tools": name, "encoder": encoder.name}
             yield row | {"case": "plan without a model"} | timed(planner.plan, texts)
-            alone = {"case": "the encoder alone, as a learnt model reads"}
-            yield row | alone | timed(partial(_read, encoder), texts)
+            learnt = {"case": "plan with a model learnt from these requests"}
+            yield row | learnt | timed(_learnt(name, tools, encoder).plan, texts)
+            alone = {"case": "the encoder alone, all its layers"}
+            yield row | alone | timed(partial(read, encoder), texts)
 
 
-def _read(encoder: Encoder, text: str) -> object:
-    return read(encoder, [text])
+def _learnt(name: str, tools: ToolSet, encoder: Encoder) -> Planner:
+    file = SETS / f"{name}.ndjson"
+    with TemporaryDirectory() as folder:
+        save(learn(tools, matched(requests(file), truths(file, tools)), encoder, seed=0), Path(folder))
+        model = load(Path(folder), tools=digest(tools), linked=framed(linked(tools)))
+    return Planner(tools, encoder, model=model)

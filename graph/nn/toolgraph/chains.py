@@ -10,20 +10,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import logsumexp
 
 from graph.nn.toolgraph.grams import Floats, Ints
 
 Chain = tuple[int, ...]
 LONGEST = 6
-MOST_STATES = 96
+MOST_STATES = 128
 """Tokens that are looked at."""
 BEAMS = 10
+HOPELESS = 7.0
+"""Chains that are this much less likely than the best, as a log, are not made longer."""
+TINY = np.float32(1e-30)
 CONSIDERED = 24
 NODE_SHARE = 0.5
 """How much of what is maximised is F1 of tools; the rest is F1 of links."""
@@ -52,7 +55,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Read:
-    """What one member made of a text: as a whole (w), and of each of its parts (m, w)."""
+    """What the members (k) made of a text: as a whole (k, 1, w), and of each of its parts (k, m, w)."""
 
     whole: Floats
     parts: Floats
@@ -61,82 +64,103 @@ class Read:
 class ChainNetwork:
     """Members that learnt the same from different draws; probabilities of the next tool are averaged.
 
-    `linked` (n + 1, n + 1): 1 where a link leads; the last place stands for the beginning and for the end.
+    `linked` (n + 1, n + 1): 1 where a link leads; the last place stands for the beginning and for the end. All that does not
+    depend on the instruction is multiplied out when the network is made, so that a step of a chain costs two products.
     """
 
     def __init__(self, weights: Mapping[str, Floats], linked: Floats) -> None:
-        parts: defaultdict[str, dict[str, Floats]] = defaultdict(dict)
-        for name, part in weights.items():
-            number, _, rest = name.partition(".")
-            parts[number][rest] = part.astype(np.float32)
-        self.members = [Member(parts[number], linked) for number in sorted(parts, key=int)]
-        self.end = len(linked) - 1
+        numbers = sorted({name.partition(".")[0] for name in weights}, key=int)
+        names = [name.partition(".")[2] for name in weights if name.startswith(f"{numbers[0]}.")]
+        part = {name: np.stack([weights[f"{one}.{name}"].astype(np.float32) for one in numbers]) for name in names}
+        self.end, self._width = len(linked) - 1, part["bias"].shape[1]
+        self._gram, self._bias = part["gram"], (part["bias"] + part["vector.bias"])[:, None]
+        self._vector = _turned(part["vector.weight"])
+        self._state, self._order = _turned(part["state.weight"]), part["order"] + part["state.bias"][:, None]
+        width = self._width
+        ask, mix = _turned(part["ask.weight"]), _turned(part["mix.weight"])
+        known = np.concatenate([ask, mix[:, : 4 * width]], axis=2)
+        self._whole = np.ascontiguousarray(known[:, :width])
+        self._last = part["tool"] @ known[:, width : 2 * width]
+        bags = part["bag"] @ known[:, 2 * width : 3 * width]
+        self._bag = np.concatenate([bags, np.zeros_like(bags[:, :1])], axis=1)
+        added = np.concatenate([part["ask.bias"], part["mix.bias"]], axis=1)[:, None]
+        self._place = part["place"] @ known[:, 3 * width :] + added
+        self._looked = np.ascontiguousarray(mix[:, 4 * width :])
+        written = _turned(part["write.weight"])
+        out = _turned(part["out.weight"]) @ written
+        self._out_whole, self._out = np.ascontiguousarray(out[:, :width]), np.ascontiguousarray(out[:, width:])
+        self._out_bias = part["out.bias"][:, None] @ written + part["write.bias"][:, None]
+        self._linked = part["link"][:, :, None] * (linked - 1)
 
-    def read(self, text: Text) -> list[Read]:
+    def read(self, text: Text) -> Read:
         """What each member makes of an instruction."""
-        return [member.read(text) for member in self.members]
+        states = text.states[: self._order.shape[1]].astype(np.float32)
+        parts = np.tanh(states @ self._state + self._order[:, : len(states)])
+        return Read(self.whole(text), parts)
 
-    def next_tool(self, read: Sequence[Read], chains: Sequence[Chain]) -> Floats:
-        """(chains, n + 1): logs of how likely each tool comes next, or the end."""
-        logs = [log_softmax(member.step(one, chains), axis=1) for member, one in zip(self.members, read, strict=True)]
-        found: Floats = (logsumexp(logs, axis=0) - np.log(len(logs))).astype(np.float32)
+    def whole(self, text: Text) -> Floats:
+        """(k, 1, w): what the grams and the vector say."""
+        places, share = text.row
+        seen = share @ self._gram[:, places] + text.vector.astype(np.float32) @ self._vector
+        found: Floats = np.tanh(seen[:, None] + self._bias)
         return found
 
-    def chains(self, read: Sequence[Read]) -> Likely:
+    def next_tool(self, read: Read, chains: Sequence[Chain]) -> Floats:
+        """(chains, n + 1): logs of how likely each tool comes next, or the end. `read.whole` may have a row for each chain."""
+        last = [chain[-1] if chain else self.end for chain in chains]
+        before = np.full((len(chains), max(map(len, chains), default=0)), self.end + 1)
+        for row, chain in zip(before, chains, strict=True):
+            row[: len(chain)] = chain
+        state = self._last[:, last] + self._place[:, [len(chain) for chain in chains]] + read.whole @ self._whole
+        state += self._bag[:, before].sum(axis=2)
+        asked, mixed = state[..., : self._width], state[..., self._width :]
+        near = asked @ read.parts.transpose(0, 2, 1) / np.float32(self._width**0.5)
+        near = np.exp(near - near.max(axis=-1, keepdims=True))
+        looked = (near / near.sum(axis=-1, keepdims=True)) @ read.parts
+        mixed = np.tanh(mixed + looked @ self._looked)
+        logits = np.concatenate([mixed, looked], axis=-1) @ self._out + read.whole @ self._out_whole + self._out_bias
+        logits += self._linked[:, last]
+        shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        found: Floats = np.log((shares / shares.sum(axis=-1, keepdims=True)).mean(axis=0) + TINY)
+        return found
+
+    def told(self, read: Read, wholes: Floats, chain: Chain) -> Floats:
+        """(r, tasks): how likely each task of a chain is, as a log, with each of `wholes` (k, r, w) in place of `read`'s."""
+        rows = wholes.shape[1]
+        begun = [chain[:at] for at in range(len(chain))] * rows
+        logs = self.next_tool(replace(read, whole=np.repeat(wholes, len(chain), axis=1)), begun)
+        found: Floats = logs.reshape(rows, len(chain), -1)[:, np.arange(len(chain)), list(chain)]
+        return found
+
+    def chains(self, read: Read) -> Likely:
         """The likeliest chains, by beam search; no tool stands in a chain twice."""
         open_chains: list[tuple[float, Chain]] = [(0.0, ())]
         ended: list[tuple[float, Chain]] = []
         for length in range(min(LONGEST, self.end) + 1):
             logs = self.next_tool(read, [chain for _, chain in open_chains])
-            longer: list[tuple[float, Chain]] = []
-            for (before, chain), row in zip(open_chains, logs, strict=True):
-                if length:
-                    ended.append((before + float(row[self.end]), chain))
+            if length:
+                over = logs[:, self.end]
+                ended += [(before + float(log), chain) for (before, chain), log in zip(open_chains, over, strict=True)]
+            for (_, chain), row in zip(open_chains, logs, strict=True):
                 row[[self.end, *chain]] = -np.inf
-                best = np.argsort(-row, kind="stable")[:BEAMS]
-                longer += [(before + float(row[tool]), (*chain, int(tool))) for tool in best if np.isfinite(row[tool])]
+            order = np.argsort(-logs, axis=1, kind="stable")[:, :BEAMS]
+            longer = [
+                (before + float(row[tool]), (*chain, int(tool)))
+                for (before, chain), row, tools in zip(open_chains, logs, order, strict=True)
+                for tool in tools
+                if np.isfinite(row[tool])
+            ]
             open_chains = sorted(longer, key=lambda found: (-found[0], found[1]))[:BEAMS]
-            if not open_chains:
+            likeliest = max((log for log, _ in ended), default=-np.inf)
+            if not open_chains or open_chains[0][0] < likeliest - HOPELESS:
                 break
         ended = sorted(ended, key=lambda found: (-found[0], found[1]))[:CONSIDERED]
         return likely([chain for _, chain in ended], np.array([log for log, _ in ended]))
 
 
-class Member:
-    """One network. Its output matrix joins what it learnt of each tool with what it reads from the tool's description."""
-
-    def __init__(self, weights: Mapping[str, Floats], linked: Floats) -> None:
-        self._weights, self._linked = weights, linked * float(weights["link"][0]) - float(weights["link"][0])
-
-    def read(self, text: Text) -> Read:
-        weights = self._weights
-        states = text.states[:MOST_STATES].astype(np.float32)
-        parts = np.tanh(states @ weights["state.weight"].T + weights["state.bias"] + weights["order"][: len(states)])
-        return Read(self.whole(text), parts.astype(np.float32))
-
-    def whole(self, text: Text) -> Floats:
-        """(w): what the grams and the vector say."""
-        weights = self._weights
-        places, share = text.row
-        seen = share @ weights["gram"][places] + weights["bias"]
-        found: Floats = np.tanh(seen + weights["vector.weight"] @ text.vector + weights["vector.bias"]).astype(np.float32)
-        return found
-
-    def step(self, read: Read, chains: Sequence[Chain]) -> Floats:
-        """(chains, n + 1): logits of the next tool."""
-        weights, end = self._weights, len(self._linked) - 1
-        last = np.array([chain[-1] if chain else end for chain in chains])
-        nothing = np.zeros_like(read.whole)
-        bags = np.stack([weights["bag"][list(chain)].sum(axis=0) if chain else nothing for chain in chains])
-        places = weights["place"][[len(chain) for chain in chains]]
-        whole = np.broadcast_to(read.whole, bags.shape)
-        state = np.concatenate([whole, weights["tool"][last], bags, places], axis=1)
-        asked = state @ weights["ask.weight"].T + weights["ask.bias"]
-        looked = softmax(asked @ read.parts.T / np.sqrt(np.float32(len(read.whole))), axis=1) @ read.parts
-        mixed = np.tanh(np.concatenate([state, looked], axis=1) @ weights["mix.weight"].T + weights["mix.bias"])
-        out = np.concatenate([whole, mixed, looked], axis=1) @ weights["out.weight"].T + weights["out.bias"]
-        found: Floats = out @ weights["write.weight"].T + weights["write.bias"] + self._linked[last]
-        return found
+def _turned(weights: Floats) -> Floats:
+    """(k, out, in) -> (k, in, out), so that rows are multiplied from the left."""
+    return np.ascontiguousarray(weights.transpose(0, 2, 1))
 
 
 def likely(chains: Sequence[Chain], logs: NDArray[np.float64]) -> Likely:

@@ -1,4 +1,4 @@
-"""What was learnt for one tool set: networks, vocabulary and the examples themselves; a folder that is read with numpy alone.
+"""What was learnt for one tool set: networks, taught layers of the encoder, vocabulary and the examples; read with numpy alone.
 
 `model.safetensors` holds arrays, `examples.json` sentences and grams; `manifest.json` says how it was made and how good it is.
 """
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from scipy.special import log_softmax
 
-from graph.nn.toolgraph.chains import Chain, ChainNetwork, Likely, Member, Read, Text, blended
+from graph.nn.encoders.layers import Layer
+from graph.nn.toolgraph.chains import MOST_STATES, Chain, ChainNetwork, Likely, Read, Text, best, blended
 from graph.nn.toolgraph.grams import Floats, Ints, Vocabulary
 from graph.nn.toolgraph.neighbours import Neighbours
 
-FORMAT = "openautoglm-plan-2"
+FORMAT = "openautoglm-plan-3"
 ARRAYS, EXAMPLES, MANIFEST = "model.safetensors", "examples.json", "manifest.json"
 LARGEST = 512_000_000
 
@@ -31,13 +31,18 @@ class PlanModelError(Exception):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model was made. `tools` is the digest of the tool set; `figures` are on examples that a member has never seen."""
+    """How a model was made. `tools` is the digest of the tool set; `figures` are on examples that a member has never seen.
+
+    `layers`: how many of the encoder's were taught, which go on from what its first `below` leave; none: the encoder as it is.
+    """
 
     format: str = FORMAT
     seed: int
     tools: str
     encoder: str
     examples: int
+    below: int = 0
+    layers: int = 0
     neighbours: float
     figures: dict[str, float]
 
@@ -59,6 +64,16 @@ class Learnt:
     arrays: Mapping[str, NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """A chain, all that were considered, the examples nearest to the instruction, and what each part of it asks for."""
+
+    chain: Chain
+    likely: Likely
+    near: Ints
+    asks: Floats
+
+
 class PlanModel:
     """Says which chains of tools an instruction may ask for."""
 
@@ -69,41 +84,54 @@ class PlanModel:
         rows = [self.vocabulary.row(text) for text in learnt.kept.instructions]
         chains: list[Chain] = [tuple(chain) for chain in learnt.kept.chains]
         vectors = arrays["vectors"].astype(np.float32)
+        self._layers = [Layer(_named(arrays, f"layer.{number}.")) for number in range(learnt.manifest.layers)]
         self.network = ChainNetwork({name: part for name, part in arrays.items() if name[0].isdigit()}, linked)
         self.neighbours = Neighbours(rows, vectors, chains, width=len(self.vocabulary))
+        width = self._layers[0].width if self._layers else arrays["0.state.weight"].shape[1]
+        blank = self.text("", np.zeros(vectors.shape[1], np.float32), np.zeros((1, width), np.float32))
+        self.network.next_tool(self.network.read(blank), [()])  # so that what does not fit is found now
 
     def text(self, words: str, vector: Floats, states: Floats) -> Text:
-        """An instruction with what its encoder made of it."""
-        return Text(self.vocabulary.row(words), vector, states)
+        """An instruction with what its encoder, or as much of it as was not taught, made of it."""
+        return _went_on(Text(self.vocabulary.row(words), vector, states), self._layers)
 
-    def likely(self, text: Text) -> Likely:
-        """Chains that the networks write, and those of similar examples."""
-        share = self.manifest.neighbours
-        own, others = self.network.chains(self.network.read(text)), self.neighbours.likely(text.row, text.vector)
-        return blended([(1 - share, own), (share, others)])
+    def weigh(self, text: Text, parts: Sequence[str]) -> Weighed:
+        """What to plan for an instruction and why; `parts`: its clauses."""
+        share, read = self.manifest.neighbours, self.network.read(text)
+        near = self.neighbours.near(text.row, text.vector)
+        likely = blended([(1 - share, self.network.chains(read)), (share, near.likely)])
+        chain = best(likely, tools=self.network.end)
+        return Weighed(chain, likely, near.places, self._asks(text, read, parts, chain))
 
-    def similar(self, text: Text) -> Ints:
-        """Places of the examples that resemble it, nearest first."""
-        return self.neighbours.nearest(text.row, text.vector)
-
-    def asks(self, text: Text, parts: Sequence[str], chain: Chain) -> Floats:
-        """(tasks, parts): how much less likely the first member holds each task when the words of a part are not read."""
-        member = self.network.members[0]
-        read = member.read(text)
-        whole = _told(member, read, chain)
-        without = []
+    def _asks(self, text: Text, read: Read, parts: Sequence[str], chain: Chain) -> Floats:
+        """(tasks, parts): how much less likely each task is held when the words of a part are not read."""
+        wholes = [read.whole]
         for part in parts:
             kept = ~np.isin(text.row[0], self.vocabulary.row(part)[0])
-            less = replace(text, row=(text.row[0][kept], text.row[1][kept]))
-            without.append(_told(member, replace(read, whole=member.whole(less)), chain))
-        found: Floats = whole[:, None] - np.array(without, np.float32).T
+            wholes.append(self.network.whole(replace(text, row=(text.row[0][kept], text.row[1][kept]))))
+        told = self.network.told(read, np.concatenate(wholes, axis=1), chain)
+        found: Floats = (told[:1] - told[1:]).T
         return found
 
 
-def _told(member: Member, read: Read, chain: Chain) -> Floats:
-    logs = log_softmax(member.step(read, [chain[:at] for at in range(len(chain))]), axis=1)
-    found: Floats = logs[np.arange(len(chain)), list(chain)]
-    return found
+def went_on(texts: Sequence[Text], layers: Sequence[Mapping[str, Floats]]) -> list[Text]:
+    """Texts with the states that taught layers make of theirs, and the mean of those as their vector."""
+    applied = [Layer(weights) for weights in layers]
+    return [_went_on(text, applied) for text in texts]
+
+
+def _went_on(text: Text, layers: Sequence[Layer]) -> Text:
+    if not layers:
+        return text
+    states = text.states[:MOST_STATES].astype(np.float32)
+    for layer in layers:
+        states = layer(states)
+    vector = states.mean(axis=0)
+    return Text(text.row, vector / max(float(np.linalg.norm(vector)), 1e-6), states)
+
+
+def _named(arrays: Mapping[str, NDArray[Any]], begin: str) -> dict[str, Floats]:
+    return {name.removeprefix(begin): part for name, part in arrays.items() if name.startswith(begin)}
 
 
 def save(learnt: Learnt, folder: Path) -> None:
@@ -119,7 +147,9 @@ def load(folder: Path, *, tools: str, linked: Floats) -> PlanModel:
     """Raises PlanModelError where there is no model, or one for a tool set with another digest than `tools`."""
     manifest = _read(folder / MANIFEST, Manifest)
     if manifest.format != FORMAT:
-        raise PlanModelError(f"{folder / MANIFEST}: format {manifest.format!r}, this version reads {FORMAT!r}")
+        raise PlanModelError(
+            f"{folder / MANIFEST}: format {manifest.format!r}, this version reads {FORMAT!r}: learn it anew with plan-train"
+        )
     if manifest.tools != tools:
         raise PlanModelError(f"{folder / MANIFEST}: learnt for other tools than these")
     kept = _read(folder / EXAMPLES, Kept)

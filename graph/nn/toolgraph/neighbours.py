@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,14 @@ SHARPNESS = 1.0
 GRAMS_WEIGHT = 0.5
 
 
+@dataclass(frozen=True)
+class Near:
+    """Places of examples, nearest first, and what their chains say."""
+
+    places: Ints
+    likely: Likely
+
+
 class Neighbours:
     """Instructions by their grams and vectors, and their chains."""
 
@@ -23,23 +32,15 @@ class Neighbours:
         self.chains, self._vectors, self._width = tuple(chains), vectors, width
         self._rows = _stacked(rows, width)
 
-    def nearest(self, row: tuple[Ints, Floats], vector: Floats, *, but: NDArray[np.bool_] | None = None) -> Ints:
-        """Places of the most similar, nearest first. `but`: marks those that are not to be looked at."""
-        order: Ints = np.argsort(-self._similar(row, vector, but), kind="stable")[:NEAREST]
-        return order
-
-    def likely(self, row: tuple[Ints, Floats], vector: Floats, *, but: NDArray[np.bool_] | None = None) -> Likely:
-        """Their chains, the nearer the likelier."""
+    def near(self, row: tuple[Ints, Floats], vector: Floats, *, but: NDArray[np.bool_] | None = None) -> Near:
+        """The most similar, the nearer the likelier. `but`: marks those that are not to be looked at."""
         similar = self._similar(row, vector, but)
         order = np.argsort(-similar, kind="stable")[:NEAREST]
         near = similar[order]
         share = np.exp(SHARPNESS * (near - near.max(initial=0)) / max(float(near[np.isfinite(near)].std()), 1e-6))
-        return blended(
-            [
-                (float(weight), Likely((self.chains[place],), np.ones(1, np.float32)))
-                for place, weight in zip(order, share, strict=True)
-            ]
-        )
+        alone = np.ones(1, np.float32)
+        chains = [(float(weight), Likely((self.chains[at],), alone)) for at, weight in zip(order, share, strict=True)]
+        return Near(order, blended(chains))
 
     def _similar(self, row: tuple[Ints, Floats], vector: Floats, but: NDArray[np.bool_] | None) -> Floats:
         similar = GRAMS_WEIGHT * _scaled(self._rows @ _dense(row, self._width)) + _scaled(self._vectors @ vector)
