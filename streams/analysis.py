@@ -77,6 +77,8 @@ class Analysis:
         self._keep = keep
         self._crash = crash
         self._offset = self._seen = 0
+        self.busy = False
+        """Whether records are being taken in."""
         self._saved = time.monotonic()
         self._saved_offset = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -90,11 +92,6 @@ class Analysis:
     def offset(self) -> int:
         """The first record that is not done yet."""
         return self._offset
-
-    @property
-    def busy(self) -> bool:
-        """Whether records are being taken in."""
-        return self._seen != self._offset
 
     @property
     def seen(self) -> int:
@@ -141,6 +138,7 @@ class Analysis:
             logger.debug("quiet: time for a checkpoint")
 
     async def _take(self, records: list[Record]) -> None:
+        self.busy = True
         events = [event for record in records for event in unpack(record.value)]
         reaction = await self.in_model_thread(lambda: self._run(events, records[-1].offset + 1))
         self._crash.reached(CrashPoint.PROCESSED)
@@ -153,6 +151,7 @@ class Analysis:
         for observe in self.observers:
             observe(reaction)
         self._offset = records[-1].offset + 1
+        self.busy = False
 
     def _run(self, events: list[Event], offset: int) -> Reaction:
         reaction = self.pipeline(events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from schemas.event import Event
 from schemas.finding import AlertState
 from schemas.frame import pack
 from streams.service import Parts
-from tests.e2e.service import SITE, running, until
+from tests.e2e.service import SITE, running
 from tests.streams.plant import START, alarm, births, stamp
+from tests.waiting import until
 
 SECOND = 1_000_000
 
@@ -37,6 +39,23 @@ async def test_a_batch_that_is_under_way_is_finished_before_the_end(tmp_path: Pa
         asyncio.get_running_loop().call_later(0.5, parts.journal._lock.release)
     async with running(tmp_path) as (parts, _):
         assert raised(parts) == ["control:overload"]
+        assert parts.analysis.offset == 1
+
+
+async def test_it_has_work_from_the_moment_it_begins(tmp_path: Path) -> None:
+    """Where the pipeline itself stands still, the service must not seem idle."""
+    going = threading.Event()
+
+    def stand_still(_: object) -> None:
+        going.wait()
+
+    async with running(tmp_path) as (parts, _):
+        parts.analysis.takers.append(stand_still)
+        await publish(parts)
+        await until(lambda: parts.analysis.pipeline.counts.accepted)
+        assert parts.analysis.busy
+        going.set()
+        await until(lambda: not parts.analysis.busy)
         assert parts.analysis.offset == 1
 
 
