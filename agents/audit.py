@@ -3,7 +3,7 @@
 A line's digest is the SHA-256 of the digest before it and of the line's canonical JSON (sorted members, no blanks). So whoever
 changes, removes, inserts or moves a line must compute all digests after it anew, and whoever has kept a later head finds out.
 Arguments of actions are not in it, as they may hold secrets: only the digest of the whole record is.
-Written by `agents.ledger`.
+Written by whoever keeps the ledger.
 """
 
 from __future__ import annotations

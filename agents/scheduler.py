@@ -1,6 +1,6 @@
 """Carries task graphs out: what is ready runs at once, within bounds; what fails takes down only what needs it.
 
-Durable: each step is on record before the next (`agents.runstore`). After a crash `recover` goes on: tasks that had succeeded
+Durable: each step is on record before the next (`Runs`). After a crash `recover` goes on: tasks that had succeeded
 are not repeated, those that were under way are used again. Reading again is harmless, files are written under names that follow
 from run and task, and acting goes through the dispatcher under an id that follows from them too, which acts once per id.
 """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,17 +27,22 @@ class Database:
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(schema)
 
-    def transact(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do work in one transaction: all of it is on disk when this returns, or none."""
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is done in the block is on disk when it ends, or none."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                result = work(self._connection)
+                yield self._connection
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-            return result
+
+    def transact(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """`transaction`, of work that has a result."""
+        with self.transaction() as connection:
+            return work(connection)
 
     def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         with self._lock:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from agents.ledger import SqliteLedger
 from agents.policyfolder import Policy
 from agents.runbook import Runbook
 from graph.detection import load
+from streams.ledger import SqliteLedger
 from streams.settings import Settings
 
 LEAST_FREE = 1 << 30

@@ -21,7 +21,6 @@ from agents.dispatcher import Dispatcher
 from agents.entry import Entry
 from agents.policy import Decision
 from agents.run import Order, Run
-from agents.runstore import SqliteRuns
 from agents.scheduler import Scheduler
 from graph.sqlite_store import SqliteGraphStore
 from graph.topology import Topology
@@ -36,6 +35,7 @@ from streams.journal import AlarmJournal, wall_clock
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline, Reaction
 from streams.plantclock import PlantClock
+from streams.runstore import SqliteRuns
 from streams.traces import Traces
 from streams.workshop.periods import Calendar
 from streams.workshop.plantworkshop import PlantWorkshop

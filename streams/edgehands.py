@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from agents.dispatcher import Dispatcher, Outlet
 from agents.facts import FactsPolicy, topology_of
-from agents.ledger import SqliteLedger
 from agents.policy import NoPolicy, PolicyEngine
 from agents.policyfolder import Policy
 from schemas.action import MQTT
@@ -17,6 +16,7 @@ from schemas.event import ActionResult, Event
 from streams.cluster import Cluster, Names
 from streams.findings import FindingStore
 from streams.folder import Folder
+from streams.ledger import SqliteLedger
 from streams.mqtt import Address
 from streams.outbox import Outbox
 from streams.outlets import MqttOutlet, SparkplugOutlet, SparkplugPlace, WebhookOutlet, place_of

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 from agents.dispatcher import Begun, Dispatcher, Outcome, Outlet
 from agents.entry import FINAL, Entry
-from agents.ledger import SqliteLedger
 from agents.policy import Decision, NoPolicy
 from agents.policyfolder import Policy
 from graph.topology import Topology
@@ -22,6 +21,7 @@ from schemas.action import MQTT, Action, Progress
 from schemas.event import Event, Micros, rfc3339
 from streams.findings import FindingStore
 from streams.folder import Folder
+from streams.ledger import SqliteLedger
 from streams.mqtt import Address
 from streams.outlets import MqttOutlet, WebhookOutlet
 from streams.pipeline import Pipeline, Reaction

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from agents.catalogue import plant_tools
 from agents.dispatcher import Outlet
-from agents.runstore import SqliteRuns
 from agents.scheduler import Scheduler
 from streams.analysis import Analysis
 from streams.controlroom import ControlRoom
@@ -23,6 +22,7 @@ from streams.journal import AlarmJournal, wall_clock
 from streams.responder import Responder
 from streams.ruleruns import RuleRuns
 from streams.runrecord import RunRecord
+from streams.runstore import SqliteRuns
 from streams.settings import Settings
 from streams.workshop.errands import AlarmErrands, Bulletin
 from streams.workshop.liveside import LiveSide

@@ -18,8 +18,6 @@ import pytest
 from deploy.local.services import Local, MissingError
 
 REQUIRED = os.environ.get("OPENAUTOGLM_SERVICES") == "required"
-HUNG = 300
-"""Seconds after which a test will not end any more. Not how long something may take: that depends on what runs beside it."""
 
 
 def free_port(count: int = 1) -> int:

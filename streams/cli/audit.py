@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from agents.audit import BrokenError, Line
-from agents.ledger import AuditTrail, audit_trail
 from streams.cli.terminal import DATA, DataFolder, Exit, Json, fail, print_json, print_table, say, stacked
 from streams.folder import Folder
+from streams.ledger import AuditTrail, audit_trail
 
 app = typer.Typer(no_args_is_help=True, help="The audit of decisions and actions.")
 COLUMNS = ("line", "recorded", "step", "action", "asked by", "stage", "by", "why")

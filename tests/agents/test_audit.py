@@ -17,9 +17,9 @@ from agents.audit import NOTHING, BrokenError, Head, Line, row_of
 from agents.dispatcher import Dispatcher, NotSentError, Outcome
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet
-from agents.ledger import SqliteLedger, audit_trail
 from agents.policy import COUNTLESS
 from schemas.event import ActionResult, ActionStatus
+from streams.ledger import SqliteLedger, audit_trail
 from tests.agents.plant import PIPE, PUMP, VALVE, action, event, plant, second
 
 Tamper = Callable[[sqlite3.Connection], object]

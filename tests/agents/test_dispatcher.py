@@ -18,10 +18,10 @@ from agents.dispatcher import (
 )
 from agents.entry import Entry, Ledger, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
-from agents.ledger import SqliteLedger
 from agents.policy import Rates
 from schemas.action import Action
 from schemas.event import ActionResult, ActionStatus, Event, Log, Severity, rfc3339
+from streams.ledger import SqliteLedger
 from tests.agents.plant import PIPE, PUMP, action, event, plant, second
 
 

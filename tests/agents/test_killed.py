@@ -14,8 +14,8 @@ import pytest
 from agents.dispatcher import Dispatcher
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet
-from agents.ledger import SqliteLedger, audit_trail
 from schemas.action import Action
+from streams.ledger import SqliteLedger, audit_trail
 from tests.agents.plant import action, plant, second
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ def act(folder: Path, moment: str) -> None:
         outlet = Deadly(folder / "wire", before=moment == "before")
     else:
         statement, _, number = moment.rpartition(" ")
-        ledger._connection.set_trace_callback(Killer(statement, int(number)))
+        ledger._database.read(lambda connection: connection.set_trace_callback(Killer(statement, int(number))))
     asyncio.run(acted(ledger, outlet))
 
 

@@ -21,10 +21,10 @@ from agents.dispatcher import (
 )
 from agents.entry import Entry, Ledger, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
-from agents.ledger import SqliteLedger
 from agents.undo import INVERSES, NotUndoableError
 from schemas.action import Action, Cause
 from schemas.event import ActionResult, ActionStatus, Event
+from streams.ledger import SqliteLedger
 from tests.agents.plant import PIPE, PUMP, action, event, plant, second
 
 

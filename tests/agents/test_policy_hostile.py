@@ -12,7 +12,6 @@ from agents.cedar import Source
 from agents.dispatcher import Dispatcher
 from agents.entry import Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
-from agents.ledger import SqliteLedger, audit_trail
 from agents.plantfile import PlantFile
 from agents.policy import Decision, decided
 from agents.policyfolder import Policy
@@ -21,6 +20,7 @@ from graph.topology import Topology
 from schemas.action import Action, Cause
 from schemas.device import DeviceId
 from schemas.event import Connected
+from streams.ledger import SqliteLedger, audit_trail
 from tests.agents.hostile import HOSTILE
 from tests.agents.plant import PIPE, action, event, plant, second
 from tests.agents.test_policy import PLANT

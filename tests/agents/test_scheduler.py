@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from agents.run import Run, RunState, TaskState
-from agents.runstore import SqliteRuns
 from agents.scheduler import BusyError, Call, Limits, NoSuchRunError, Scheduler, ToolError, TransientError, UnknownOutcomeError
 from agents.taskgraph import Condition, Reference, Task, TaskGraph
+from streams.runstore import SqliteRuns
 from tests.agents.workshop import NOW, TOOLS, FakeWorkshop, order
+from tests.waiting import HUNG, until
 
 QUICK = Limits(first_wait=0.001, seconds=5.0)
 CHAIN = TaskGraph(
@@ -38,18 +39,12 @@ async def carried_out(path: Path, graph: TaskGraph, workshop: FakeWorkshop, *, d
     async with working(path, workshop) as scheduler:
         run = await scheduler.plan(order(graph, dry=dry))
         await scheduler.start(run.order.run_id)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HUNG):
             return await scheduler.finished(run.order.run_id)
 
 
 def states(run: Run) -> dict[str, str]:
     return {key: step.state.value for key, step in sorted(run.steps.items())}
-
-
-async def until(true: Any) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.001)
 
 
 async def test_a_graph_is_carried_out_and_outputs_become_arguments(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from agents.dispatcher import Answered, Dispatcher
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine
 from agents.identity import instructed
-from agents.ledger import SqliteLedger
 from agents.run import Order, Run, RunState, Step, TaskState
-from agents.runstore import SqliteRuns
 from agents.scheduler import Call, Limits, Scheduler, ToolError, UnknownOutcomeError
 from agents.taskgraph import Condition, Reference, Task, TaskGraph
 from graph.topology import Topology
 from schemas.action import Action, Cause
 from schemas.event import ActionStatus, rfc3339
+from streams.ledger import SqliteLedger
+from streams.runstore import SqliteRuns
 from tests.agents.workshop import NOW, TOOLS, order
 
 GRAPH = TaskGraph(

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from agents.run import Run, RunState, Step, TaskState
-from agents.runstore import SqliteRuns
 from agents.scheduler import BusyError, Call, Limits, Scheduler, ToolError
 from agents.taskgraph import Task, TaskGraph
-from tests.agents.test_scheduler import carried_out, states, until, working
+from streams.runstore import SqliteRuns
+from tests.agents.test_scheduler import carried_out, states, working
 from tests.agents.workshop import NOW, TOOLS, FakeWorkshop, order
+from tests.waiting import HUNG, until
 
 ACT = TaskGraph((Task("c", "act", {"device": "pump-1"}),))
 
@@ -154,6 +155,6 @@ async def test_a_store_that_fails_ends_the_scheduler_and_nobody_waits_for_ever(t
     await until(lambda: not waiting.done())
     with pytest.raises(ExceptionGroup):
         await scheduler.run()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HUNG):
         assert (await waiting).state is RunState.RUNNING
     runs.close()

@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from agents.entry import Entry, Stage
-from agents.ledger import SqliteLedger
 from agents.policy import HOUR
 from agents.policyfolder import Policy
 from graph.topology import Topology
 from schemas.action import RUNBOOK, Action, Cause
 from schemas.device import DeviceId, Relation
 from schemas.event import Body, Connected, Event, Linked, Micros, Severity, rfc3339
+from streams.ledger import SqliteLedger
 from tests.bench.plant import SECOND, START, stamp
 
 POLICIES = Path(__file__).parents[2] / "deploy" / "policy"
@@ -122,5 +122,5 @@ def fill(ledger: SqliteLedger, names: list[DeviceId]) -> None:
     """Straight into the table: so many synced transactions take minutes."""
     step = 3_600 * SECOND // RECENT
     rows = [(f"old-{n}", "isolate", names[n % len(names)], "runbook:bench", NOW - n * step) for n in range(KEPT)]
-    with ledger._transaction() as connection:
+    with ledger._database.transaction() as connection:
         connection.executemany("INSERT INTO allowed VALUES (?, ?, ?, ?, ?)", rows)

@@ -24,6 +24,7 @@ from streams.kafka import KafkaLog, Partition
 from streams.pipeline import Pipeline, topology_of
 from streams.remote import snapshots
 from streams.windows import Lateness
+from tests.waiting import HUNG
 
 LATENESS = Lateness(allowed=200_000, idle=10_000_000)
 
@@ -79,7 +80,7 @@ class Process:
         self.send(number)
         self.send(signal.SIGCONT)
         try:
-            return await asyncio.wait_for(self._process.wait(), 30)
+            return await asyncio.wait_for(self._process.wait(), HUNG)
         except TimeoutError:
             self.send(signal.SIGKILL)
             await self._process.wait()

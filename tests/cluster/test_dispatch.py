@@ -14,10 +14,10 @@ import httpx
 import msgspec
 import pytest
 
-from agents.ledger import audit_trail
 from schemas.event import Micros, rfc3339
 from schemas.facts import Request
 from streams.folder import Folder
+from streams.ledger import audit_trail
 from streams.mqtt import Address, Connection, connect
 from streams.requestbook import RequestBook
 from tests.cluster.harness import Harness, Process

@@ -22,8 +22,8 @@ from streams.service import Service
 from streams.settings import Settings
 from tests.cluster.harness import Harness, Left, oracle
 from tests.crash.gateway import SpoolingGateway
-from tests.services import HUNG
 from tests.streams.plant import recording
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.xdist_group("kafka")
 SITES = {f"site-{number}": recording(260, seed=number, broken_from=180) for number in range(6)}

@@ -16,8 +16,8 @@ import pytest
 
 from graph.detection import Model
 from tests.cluster.world import Engines, Hurt, Verdict, cut, engines, hold, judged, kill, pause, slow, world
-from tests.services import HUNG
 from tests.streams.plant import recording
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.xdist_group("chaos")
 EVENTS = recording(400, seed=9, broken_from=200)

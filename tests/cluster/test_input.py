@@ -16,8 +16,8 @@ from schemas.encode import encode
 from schemas.event import Event
 from streams.kafka_admin import prepare
 from tests.cluster.harness import Harness, oracle
-from tests.services import HUNG
 from tests.streams.plant import line, recording, wire
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.xdist_group("kafka")
 SITE = "third-party"

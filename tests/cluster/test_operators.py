@@ -12,8 +12,9 @@ import pytest
 from schemas.alarm import Transition, Verb
 from streams.mqtt import Address, connect
 from tests.cluster.harness import Harness, Process
-from tests.services import HUNG, free_port
+from tests.services import free_port
 from tests.streams.api.serving import PUMP, answering, event
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.xdist_group("kafka")
 SITE = "operated"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from streams.broker import Record, SqliteLog
+from tests.waiting import HUNG
 
 TOPIC = "plant"
 
@@ -44,7 +45,7 @@ async def test_waiting_ends_when_a_record_comes(log: SqliteLog) -> None:
     await asyncio.sleep(0.05)
     assert not waiting.done()
     await log.append(TOPIC, [b"a"])
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, HUNG)
 
 
 async def test_trimming_keeps_what_a_consumer_needs_and_never_reuses_offsets(log: SqliteLog) -> None:

@@ -27,8 +27,8 @@ DRIVERS = {
     "uvicorn": {"streams/listening.py", "streams/connections.py"},
     "jwt": {"streams/access.py"},
     "prometheus_client": {"streams/metrics.py"},
-    "sqlite3": {"streams/database.py", "streams/broker.py", "streams/outbox.py", "streams/findings.py", "agents/ledger.py"}
-    | {"graph/sqlite_store.py", "streams/access.py", "streams/api/repeats.py", "agents/runstore.py"}
+    "sqlite3": {"streams/database.py", "streams/broker.py", "streams/outbox.py", "streams/findings.py", "streams/ledger.py"}
+    | {"graph/sqlite_store.py", "streams/access.py", "streams/api/repeats.py", "streams/runstore.py"}
     | {"streams/webhooks/record.py", "streams/webhooks/log.py", "streams/requestbook.py"},
     "cedarpy": {"agents/cedar.py"},
     "neo4j": {"graph/neo4j.py"},

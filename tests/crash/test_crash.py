@@ -25,8 +25,8 @@ from streams.pipeline import Pipeline, topology_of
 from streams.topics import Topics
 from streams.windows import Lateness
 from tests.crash.gateway import SpoolingGateway
-from tests.services import HUNG
 from tests.streams.plant import recording
+from tests.waiting import HUNG
 
 SITE = "crash"
 EVENTS = recording(260, seed=9, broken_from=180)
@@ -80,7 +80,7 @@ class Process:
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), 20)
+            await asyncio.wait_for(process.wait(), HUNG)
 
 
 async def settled(data: Path) -> None:

@@ -20,9 +20,9 @@ from agents.run import RunState
 from streams.crashpoints import CrashPoint
 from streams.mqtt import Address, EmbeddedBroker, connect
 from streams.topics import Topics
-from tests.services import HUNG
 from tests.streams.api.serving import CLOCK, event, plant
 from tests.streams.phrasebook import permits
+from tests.waiting import HUNG
 
 SITE = "crash"
 TEXT = "stop pump-1 and tell maintenance"
@@ -104,7 +104,7 @@ async def service(data: Path, outside: World, crash_at: str | None = None) -> As
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 30)
+        await asyncio.wait_for(process.wait(), HUNG)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from streams.instructions import Interpreter
 from streams.mqtt import Connection, connect
 from streams.service import Parts, Service
 from streams.settings import Settings
+from tests.waiting import HUNG
 
 SITE = "e2e"
 
@@ -25,13 +26,6 @@ async def running(
     told = Settings(data=data, site=SITE, mqtt_port=0, **{"api": False, **settings})
     service = Service(told, model=model, interpreter=interpreter)
     async with service.started() as parts:
-        await asyncio.wait_for(parts.gateway.connected.wait(), 10)
+        await asyncio.wait_for(parts.gateway.connected.wait(), HUNG)
         async with connect(parts.address, "e2e-client") as client:
             yield parts, client
-
-
-async def until(true: Callable[[], bool], *, seconds: float = 20) -> None:
-    """Raises TimeoutError."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.02)

@@ -12,9 +12,9 @@ from schemas.decode import decode
 from schemas.device import DeviceId, SignalName
 from schemas.finding import Invalid
 from streams.outbox import Refused
-from tests.e2e.service import running, until
-from tests.services import HUNG
+from tests.e2e.service import running
 from tests.streams.plant import line, recording
+from tests.waiting import HUNG, until
 
 GOOD = recording(3)
 LAST = GOOD[-1]

@@ -10,10 +10,10 @@ from pathlib import Path
 from schemas.decode import decode
 from streams.mqtt import Connection, Message
 from streams.service import Parts
-from tests.e2e.service import running, until
+from tests.e2e.service import running
 from tests.schemas.hostile import hostile
-from tests.services import HUNG
 from tests.streams.plant import DEVICES, LEVEL, line, recording
+from tests.waiting import HUNG, until
 
 VALID = recording(123)
 """Some 500 good events that go between the bad ones."""

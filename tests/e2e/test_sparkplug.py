@@ -8,8 +8,9 @@ from schemas.device import SignalName
 from schemas.sparkplug.datatype import Datatype
 from schemas.sparkplug.model import Metric
 from schemas.sparkplug.values import metric
-from tests.e2e.service import running, until
+from tests.e2e.service import running
 from tests.schemas.sparkplug.bench import NODE, PUMP, Edge, number
+from tests.waiting import until
 
 
 async def test_edge_nodes_reach_the_live_graph(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from streams.mqtt import Address
+from tests.waiting import HUNG
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PING, PONG, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 13, 14
 
@@ -54,7 +55,7 @@ class Server:
 
     async def until(self, count: int, kind: type[Packet]) -> list[Packet]:
         """All packets, once so many of a kind have come. Raises TimeoutError."""
-        async with asyncio.timeout(10), self._came:
+        async with asyncio.timeout(HUNG), self._came:
             await self._came.wait_for(lambda: len(self.of(kind)) >= count)
             return list(self.packets)
 

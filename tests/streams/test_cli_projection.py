@@ -17,10 +17,11 @@ from graph.detection import train
 from schemas.event import Micros, rfc3339
 from streams.folder import Folder
 from streams.upkeep import FolderTruth, NothingThereError
-from tests.e2e.service import SITE, running, until
+from tests.e2e.service import SITE, running
 from tests.streams.plant import START, STEP, line, recording
 from tests.streams.test_cli import Ended, run
 from tests.streams.test_projection import quiet
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("neo4j")
 Run = Callable[..., Ended]
@@ -35,7 +36,7 @@ async def _served(folder: Path, settings: dict[str, Any]) -> None:
     async with running(folder, model=model, checkpoint_every=0.1, **settings) as (parts, client):
         for event in BROKEN:
             await client.publish(parts.topics.gateway("gw-1"), line(event))
-        await until(lambda: parts.analysis.pipeline.counts.accepted == len(BROKEN), seconds=60)
+        await until(lambda: parts.analysis.pipeline.counts.accepted == len(BROKEN))
         await quiet(parts.projection)
 
 

@@ -19,6 +19,7 @@ from streams.mqtt import Address, Message
 from streams.outbox import Outbox, Refused
 from streams.topics import Topics
 from tests.streams.plant import SOURCE, line, recording
+from tests.waiting import HUNG
 
 EVENTS = recording(3)
 TOPICS = Topics("test")
@@ -97,10 +98,10 @@ async def test_frames_wait_while_the_log_is_away(tmp_path: Path, outbox: Outbox,
         taking = gateway(outbox, absent)
         forwarding = asyncio.create_task(taking._forward())
         await taking.take([message(batch(EVENTS), [])])
-        await asyncio.wait_for(absent.tried.wait(), 5)
+        await asyncio.wait_for(absent.tried.wait(), HUNG)
         assert len(await outbox.waiting(10)) == 1
         absent.back.set()
-        await asyncio.wait_for(absent.wait("test", 0), 5)
+        await asyncio.wait_for(absent.wait("test", 0), HUNG)
         forwarding.cancel()
         records = await absent.read("test", 0, limit=10)
     assert [event for record in records for event in unpack(record.value)] == EVENTS
@@ -111,7 +112,7 @@ async def test_frames_of_another_process_are_found(outbox: Outbox, log: SqliteLo
     forwarding = asyncio.create_task(gateway(outbox, log)._forward())
     await asyncio.sleep(0.05)
     await outbox.store(EVENTS, [])
-    await asyncio.wait_for(log.wait("test", 0), 5)
+    await asyncio.wait_for(log.wait("test", 0), HUNG)
     forwarding.cancel()
 
 

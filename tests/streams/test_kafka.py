@@ -20,6 +20,7 @@ from streams.kafka import BATCH_BYTES, FencedError, KafkaLog, Note, Partition, W
 from streams.kafka_admin import LARGEST, prepare
 from tests.services import free_port, running
 from tests.streams.plant import recording
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.xdist_group("kafka")
 ZERO = Partition(0)
@@ -164,7 +165,7 @@ async def test_a_cluster_that_comes_later_is_waited_for(tmp_path: Path, names: N
         await asyncio.sleep(1.5)
         assert not waiting.done()
         await asyncio.to_thread(late.start)
-        assert await asyncio.wait_for(waiting, 60) == 1
+        assert await asyncio.wait_for(waiting, HUNG) == 1
     assert "trying again" in caplog.text
 
 

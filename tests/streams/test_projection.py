@@ -20,6 +20,7 @@ from streams.pipeline import Pipeline
 from streams.projection import PipelineSource, Projection
 from tests.graph.projected import gist_of_graph, gist_of_store
 from tests.streams.plant import recording
+from tests.waiting import HUNG
 
 SITE = "plant"
 EVENTS = recording(30)
@@ -72,7 +73,7 @@ async def writing(store: GraphStore, owner: Owner, **more: Any) -> AsyncIterator
 
 
 async def quiet(written: Projection) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HUNG):
         while written.waiting or written.lag:
             await asyncio.sleep(0.01)
 
@@ -196,7 +197,7 @@ async def test_a_database_that_was_emptied_is_noticed_without_a_change(tmp_path:
         await quiet(written)
         store.clear(SITE)
         rows = written.written
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HUNG):
             while written.written == rows or written.waiting:
                 await asyncio.sleep(0.02)
     assert the_same(tmp_path / "graph.db", owner)

@@ -20,11 +20,12 @@ from streams import projection
 from streams.folder import Folder
 from streams.pipeline import Pipeline
 from streams.upkeep import FolderTruth, verify
-from tests.e2e.service import running, until
+from tests.e2e.service import running
 from tests.graph.projected import gist_of_graph, gist_of_store
 from tests.services import free_port
 from tests.streams.plant import line, recording
 from tests.streams.test_projection import Owner, quiet, writing
+from tests.waiting import HUNG, until
 
 pytestmark = pytest.mark.xdist_group("neo4j")
 START = 1_767_571_200_000_000
@@ -77,7 +78,7 @@ async def test_killed_while_it_is_written(neo4j: Local) -> None:
             owner.source.noticed()
             await until(lambda: bool(written.trouble))
             await asyncio.to_thread(neo4j.start)
-            await asyncio.wait_for(quiet(written), 60)
+            await asyncio.wait_for(quiet(written), HUNG)
     finally:
         if neo4j.pid is None:
             neo4j.start()
@@ -99,7 +100,7 @@ async def test_the_owner_dies_while_it_writes(neo4j: Local) -> None:
         again.take(events[1500:])
         again.pipeline.finish()
         again.source.noticed()
-        await asyncio.wait_for(quiet(written), 60)
+        await asyncio.wait_for(quiet(written), HUNG)
     check(neo4j, again)
 
 
@@ -115,7 +116,7 @@ async def test_paused_for_some_seconds(neo4j: Local) -> None:
         await asyncio.sleep(3)
         assert written.lag > 2
         neo4j.resume()
-        await asyncio.wait_for(quiet(written), 60)
+        await asyncio.wait_for(quiet(written), HUNG)
     check(neo4j, owner)
 
 

@@ -14,7 +14,6 @@ from agents.dispatcher import Dispatcher, NotSentError
 from agents.entry import Entry, Stage
 from agents.facts import FactsPolicy, requested
 from agents.fakes import FakeOutlet
-from agents.ledger import SqliteLedger
 from agents.policyfolder import Policy
 from schemas.action import MQTT, Action
 from schemas.event import ActionResult, ActionStatus
@@ -22,6 +21,7 @@ from schemas.facts import Request
 from streams.cluster import Cluster, Names
 from streams.findings import FindingStore
 from streams.kafka import Placed
+from streams.ledger import SqliteLedger
 from streams.mqtt import Address
 from streams.outbox import Outbox
 from streams.outlets import MqttOutlet

@@ -15,18 +15,19 @@ import pytest
 from agents.dispatcher import Dispatcher, NotWaitingError, Outcome
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet
-from agents.ledger import SqliteLedger, audit_trail
 from agents.policy import Decision
 from graph.topology import Topology
 from schemas.action import Action
 from schemas.event import Micros
 from streams.findings import FindingStore, Kind
+from streams.ledger import SqliteLedger, audit_trail
 from streams.mqtt import Address
 from streams.outlets import MqttOutlet
 from streams.plantclock import PlantClock
 from streams.responder import Responder
 from streams.topics import Topics
 from tests.agents.plant import PUMP, action, plant, second
+from tests.waiting import HUNG
 
 Result = TypeVar("Result")
 
@@ -109,7 +110,7 @@ async def test_what_was_claimed_goes_on_though_who_asked_has_gone(bench: Bench) 
     with pytest.raises(asyncio.CancelledError):
         await asking
     slow.let.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HUNG):
         while not bench.heard:
             await asyncio.sleep(0.01)
     assert [entry.stage for entry in bench.heard] == [Stage.SENT]

@@ -13,18 +13,19 @@ import pytest
 
 from agents.identity import instructed
 from agents.run import Order, Run, RunState, TaskState
-from agents.runstore import SqliteRuns
 from agents.scheduler import Limits, Scheduler
 from agents.taskgraph import Task, TaskGraph
 from schemas.action import RUNBOOK, moment
 from streams.mqtt import Connection
 from streams.pipeline import Pipeline, Reaction
 from streams.ruleruns import RuleRuns
+from streams.runstore import SqliteRuns
 from streams.service import Parts
 from tests.agents.workshop import NOW, TOOLS, FakeWorkshop
-from tests.e2e.service import SITE, running, until
+from tests.e2e.service import SITE, running
 from tests.streams.api.serving import CLOCK, PUMP, TOPIC, event, plant
 from tests.streams.phrasebook import permits
+from tests.waiting import HUNG, until
 
 RULES = """version: 1
 rules:
@@ -74,7 +75,7 @@ async def test_an_alarm_becomes_one_run_whose_acts_go_by_the_policy(tmp_path: Pa
         await found.publish(*plant())
         await found.alarm()
         (run,) = await scheduler.newest(10)
-        done = await asyncio.wait_for(scheduler.finished(run.order.run_id), 30)
+        done = await asyncio.wait_for(scheduler.finished(run.order.run_id), HUNG)
         assert {key: step.state for key, step in done.steps.items()} == {
             "look": TaskState.SUCCEEDED,
             "report": TaskState.SUCCEEDED,
@@ -143,7 +144,7 @@ async def test_what_a_busy_scheduler_cannot_begin_waits_and_outlives_the_process
         await rules.recover()
         tasks = [asyncio.ensure_future(work) for work in (scheduler.run(), rules.run())]
         await rules.respond(Reaction(orders=orders), pipeline)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HUNG):
             while [run.state for run in await runs.newest(10)] != [RunState.SUCCEEDED] * 3:
                 await asyncio.sleep(0.01)
         assert shop.used == ["a"] * 3
@@ -195,7 +196,7 @@ async def test_death_anywhere_before_the_checkpoint_leaves_one_run_of_each(tmp_p
         await rules.recover()
         working = asyncio.ensure_future(scheduler.run())
         await rules.respond(Reaction(orders=orders), pipeline)
-        ended = [await asyncio.wait_for(scheduler.finished(one.run_id), 20) for one in orders]
+        ended = [await asyncio.wait_for(scheduler.finished(one.run_id), HUNG) for one in orders]
         assert [run.state for run in ended] == [RunState.SUCCEEDED] * 2
         assert (len(await runs.newest(10)), shop.used) == (2, ["a", "a"])
         working.cancel()

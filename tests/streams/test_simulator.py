@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from io import RawIOBase
@@ -29,6 +29,7 @@ from streams.simulator.spool import Spools
 from streams.simulator.wire import Batch
 from streams.topics import Topics, gateway_name
 from streams.watermark import Watermarks
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(find_spec("wntr") is None, reason="extra `demo`")
 
@@ -322,12 +323,6 @@ async def service(port: int, path: Path) -> AsyncIterator[None]:
     finally:
         process.kill()
         await process.wait()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def names(stream: Iterable[Event]) -> set[tuple[str, str]]:

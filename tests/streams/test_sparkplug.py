@@ -22,6 +22,7 @@ from streams.settings import Settings, SparkplugRole
 from streams.sparkplug import Manner, SparkplugHost
 from tests.schemas.sparkplug.bench import Edge, bare, number, values, went
 from tests.streams.mqttserver import Connect, Disconnect, Packet, Publish, Server, Subscribe, serving
+from tests.waiting import HUNG, until
 
 STATE = "spBv1.0/STATE/scada"
 
@@ -49,7 +50,7 @@ async def running(
     host = SparkplugHost(how, address=server.address, outbox=outbox, crash=CrashPoints(), stored=stored)
     task = asyncio.create_task(host.run())
     try:
-        await asyncio.wait_for(host.connected.wait(), 10)
+        await asyncio.wait_for(host.connected.wait(), HUNG)
         yield host
     finally:
         task.cancel()
@@ -59,17 +60,11 @@ async def running(
 
 async def kept(outbox: Outbox, count: int) -> list[Event]:
     """The events in the outbox, once there are so many. Raises TimeoutError."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HUNG):
         while True:
             events = [event for _, frame in await outbox.waiting(100) for event in unpack(frame)]
             if len(events) >= count:
                 return events
-            await asyncio.sleep(0.01)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
             await asyncio.sleep(0.01)
 
 
@@ -355,10 +350,10 @@ async def test_what_cannot_be_kept_ends_the_host(server: Server, outbox: Outbox,
     monkeypatch.setattr(outbox, "store", full)
     host = SparkplugHost(manner("active"), address=server.address, outbox=outbox, crash=CrashPoints())
     task = asyncio.create_task(host.run())
-    await asyncio.wait_for(host.connected.wait(), 10)
+    await asyncio.wait_for(host.connected.wait(), HUNG)
     await server.send(*Edge().nbirth(number("t", 1)))
     with pytest.raises(ExceptionGroup) as caught:
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, HUNG)
     assert caught.group_contains(OSError, match="No space")
 
 

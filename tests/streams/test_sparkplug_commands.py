@@ -29,8 +29,9 @@ from streams.outlets import SparkplugOutlet, SparkplugPlace, place_of
 from streams.responder import Responder
 from streams.settings import SparkplugRole
 from streams.sparkplug import now
-from tests.e2e.service import SITE, running, until
+from tests.e2e.service import SITE, running
 from tests.streams.phrasebook import permits
+from tests.waiting import until
 
 NODE = EdgeNode("hall", "press")
 PRESS, PUMP = DeviceId("hall/press"), DeviceId("hall/press/pump")

@@ -33,6 +33,7 @@ from streams.outbox import Outbox
 from streams.settings import Settings, SparkplugRole
 from streams.sparkplug import Manner, SparkplugHost, now
 from tests.services import missing
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.xdist_group("mosquitto")
 ROOT = Path(__file__).parents[2]
@@ -105,7 +106,7 @@ class Plant:
 
     async def until(self, true: Callable[[Topology], bool]) -> Topology:
         """Raises TimeoutError."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HUNG):
             while not true(graph := await self.graph()):
                 await asyncio.sleep(0.02)
             return graph
@@ -123,7 +124,7 @@ async def hosting(port: int, outbox: Outbox, name: str, role: SparkplugRole) -> 
     manner = Manner.of(settings.model_copy(update={"sparkplug_rebirth_throttle": 0.2}))
     host = SparkplugHost(manner, address=Address("127.0.0.1", port), outbox=outbox, crash=CrashPoints())
     task = asyncio.create_task(host.run())
-    await asyncio.wait_for(host.connected.wait(), 20)
+    await asyncio.wait_for(host.connected.wait(), HUNG)
     try:
         yield Plant(outbox, host)
     finally:
@@ -143,7 +144,7 @@ def state(graph: Topology, device: DeviceId) -> DeviceState | None:
 
 
 async def told(node: EdgeNode, what: str, count: int = 1) -> list[dict[str, Any]]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HUNG):
         while len(node.what(what)) < count:
             await asyncio.sleep(0.02)
     return node.what(what)
@@ -260,7 +261,7 @@ async def test_the_will_of_a_primary_host_is_kept_by_the_broker(mosquitto: Local
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)  # noqa: ASYNC220 - it is quick
     states: list[dict[str, Any]] = []
     try:
-        async with asyncio.timeout(30), aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+        async with asyncio.timeout(HUNG), aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
             await client.subscribe("spBv1.0/STATE/willing", qos=1)
             async for message in client.messages:
                 assert isinstance(message.payload, bytes)

@@ -22,7 +22,8 @@ from streams.instructions import Interpreter
 from streams.mqtt import Connection
 from streams.roles import Role
 from streams.service import Parts
-from tests.e2e.service import SITE, running, until
+from tests.e2e.service import SITE, running
+from tests.waiting import HUNG, until
 
 PUMP, PIPE, TANK = (DeviceId(name) for name in ("pump-1", "pipe-1", "tank-1"))
 TOPIC = f"openautoglm/{SITE}/events/gw-1"
@@ -125,7 +126,7 @@ async def served(
 
 async def answering(client: httpx.AsyncClient) -> None:
     """Until the API answers."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HUNG):
         while True:
             try:
                 if (await client.get("/health")).status_code == httpx.codes.OK:

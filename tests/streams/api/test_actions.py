@@ -15,8 +15,9 @@ from schemas.action import Action, Cause
 from schemas.device import DeviceId
 from schemas.event import Micros, rfc3339
 from streams.roles import Role
-from tests.e2e.service import SITE, until
+from tests.e2e.service import SITE
 from tests.streams.api.serving import PIPE, PUMP, Served, event, served
+from tests.waiting import until
 
 POLICIES = """
 @id("in pairs") @approval("second-person")

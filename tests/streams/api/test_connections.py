@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from streams.connections import Server, guarded
+from tests.waiting import HUNG
 
 MOST = 5
 
@@ -25,7 +26,7 @@ async def serving() -> tuple[Server, asyncio.Task[None], int]:
 async def test_silent_connections_end_and_many_are_refused() -> None:
     server, task, port = await serving()
     pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3 * MOST)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HUNG):
         for reader, writer in pairs:
             with suppress(ConnectionError):
                 assert await reader.read() == b""
@@ -48,7 +49,7 @@ async def test_no_more_are_served_at_a_time_than_there_is_room_for() -> None:
         with suppress(ConnectionError):
             writer.write(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n")
             await writer.drain()
-            served += b"404" in await asyncio.wait_for(reader.readline(), 5)
+            served += b"404" in await asyncio.wait_for(reader.readline(), HUNG)
     assert served <= MOST
     for _, writer in pairs:
         writer.close()

@@ -19,9 +19,9 @@ from schemas.finding import Alert
 from streams.feed import KEPT
 from streams.findings import FindingStore, Kind
 from streams.mqtt import Address, Connection, connect
-from tests.e2e.service import until
 from tests.services import free_port
 from tests.streams.api.serving import PIPE, PUMP, TANK, Served, answering, event, served
+from tests.waiting import HUNG, until
 
 
 class Event(NamedTuple):
@@ -46,7 +46,7 @@ async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
 async def some(client: httpx.AsyncClient, count: int, *, last: int | None = None, **query: Any) -> list[Event]:
     headers = {} if last is None else {"last-event-id": str(last)}
     found: list[Event] = []
-    async with asyncio.timeout(20), client.stream("GET", "/v1/events", params=query, headers=headers) as response:
+    async with asyncio.timeout(HUNG), client.stream("GET", "/v1/events", params=query, headers=headers) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         async for one in parsed(response.aiter_lines()):
             # The detector finds alarms strange that it has not seen before, and raises its own.
@@ -116,7 +116,7 @@ async def test_a_reader_that_takes_nothing_for_a_while_loses_nothing(api: Served
     rows = [row.number for row in await api.parts.store.after(0, 100_000)]
     assert len(rows) > 2 * KEPT
     found: list[int] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HUNG):
         while len(found) <= len(rows):
             line = await reader.readuntil(b"\n")
             if line.startswith(b"id: "):

@@ -24,8 +24,8 @@ from streams.access import Keys, NotKnownError, Principal, Tokens
 from streams.findings import Kind
 from streams.folder import Folder
 from streams.roles import Role
-from tests.e2e.service import until
 from tests.streams.api.serving import PUMP, Served, served
+from tests.waiting import HUNG, until
 
 OPEN = {("get", "/health"), ("get", "/ready")}
 VIEWER = {
@@ -149,7 +149,7 @@ async def test_a_revoked_key_ends_its_streams(tmp_path: Path, monkeypatch: pytes
                 await asyncio.sleep(0.02)
 
         task = asyncio.ensure_future(flow() if flowing else asyncio.sleep(0))
-        async with asyncio.timeout(20), api.clients[Role.VIEWER].stream("GET", "/v1/events") as response:
+        async with asyncio.timeout(HUNG), api.clients[Role.VIEWER].stream("GET", "/v1/events") as response:
             lines = response.aiter_lines()
             await anext(lines)
             revoke(tmp_path, Role.VIEWER)

@@ -21,6 +21,7 @@ from streams.roles import Role
 from tests.streams.api.serving import Served, served
 from tests.streams.api.test_instructions import FIND, PATH, STOP, ask, device, ended
 from tests.streams.phrasebook import PHRASES, Phrasebook, permits
+from tests.waiting import HUNG
 
 ENGINEERS = '@id("engineers")\npermit (principal in Role::"engineer", action, resource);'
 
@@ -107,7 +108,7 @@ async def test_leaving_the_key_out_makes_no_second_person(tmp_path: Path) -> Non
     policy = permits(tmp_path / "policy", rule)
     async with served(tmp_path, interpreter=Phrasebook(PHRASES), policy=policy, api_auth="auto") as api, device(api) as got:
         run_id = (await ask(api, STOP, Role.ENGINEER, run=True)).json()["run"]["runId"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HUNG):
             while not (waiting := (await api.client.get("/v1/actions", params={"stage": "waiting"})).json()["items"]):
                 await asyncio.sleep(0.02)
         approve = f"/v1/actions/{waiting[0]['action']['actionId']}/approve"
@@ -115,7 +116,7 @@ async def test_leaving_the_key_out_makes_no_second_person(tmp_path: Path) -> Non
         assert (refused.status_code, "openautoglm key add" in refused.json()["detail"]) == (403, True)
         assert got == []
         assert (await api.clients[Role.OPERATOR].post(approve)).status_code == 200
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HUNG):
             while not got:
                 await asyncio.sleep(0.02)
         assert (await api.clients[Role.ENGINEER].post(f"{PATH}/{run_id}/cancel")).status_code == 200

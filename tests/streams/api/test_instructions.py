@@ -18,6 +18,7 @@ from streams.roles import Role
 from tests.e2e.service import SITE
 from tests.streams.api.serving import PUMP, TANK, Served, event, served
 from tests.streams.phrasebook import PHRASES, Phrasebook, permits
+from tests.waiting import HUNG
 
 PATH = "/v1/instructions"
 CHART, STOP, FIND = "draw the level of tank-1", "stop pump-1 and tell maintenance", "find pumps"
@@ -36,7 +37,7 @@ async def ask(api: Served, text: str, role: Role = Role.OPERATOR, **more: Any) -
 
 
 async def ended(api: Served, run_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HUNG):
         while True:
             run: dict[str, Any] = (await api.client.get(f"{PATH}/{run_id}")).json()
             if RunState(run["state"]).is_final:
@@ -180,7 +181,7 @@ async def test_an_action_waits_for_a_second_person(tmp_path: Any) -> None:
     async with served(tmp_path, interpreter=Phrasebook(PHRASES), policy=permits(tmp_path / "policy", rule)) as api:
         async with device(api) as got:
             name = (await ask(api, STOP, run=True)).json()["run"]["runId"]
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HUNG):
                 while (await api.client.get(f"{PATH}/{name}")).json()["tasks"][1]["state"] != "waiting":
                     await asyncio.sleep(0.02)
             assert got == []
@@ -188,7 +189,7 @@ async def test_an_action_waits_for_a_second_person(tmp_path: Any) -> None:
             action = waits["action"]["actionId"]
             assert (await api.clients[Role.OPERATOR].post(f"/v1/actions/{action}/approve")).status_code == 403
             assert (await api.clients[Role.ENGINEER].post(f"/v1/actions/{action}/approve")).status_code == 200
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HUNG):
                 while (await api.client.get(f"{PATH}/{name}")).json()["tasks"][1]["state"] != "succeeded":
                     await asyncio.sleep(0.02)
             assert len(got) == 1
@@ -283,7 +284,7 @@ async def test_runs_are_listed_traced_and_told(api: Served) -> None:
 
 async def _told(api: Served, run_id: str) -> AsyncIterator[tuple[str, str | None]]:
     """What a subscriber hears of a run, up to its end."""
-    async with asyncio.timeout(20), api.client.stream("GET", "/v1/events", params={"kind": "runs", "since": 0}) as stream:
+    async with asyncio.timeout(HUNG), api.client.stream("GET", "/v1/events", params={"kind": "runs", "since": 0}) as stream:
         async for line in stream.aiter_lines():
             if not line.startswith("data: "):
                 continue

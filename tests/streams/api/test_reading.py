@@ -12,8 +12,8 @@ from graph import questions
 from graph.live import LiveGraph
 from schemas.device import DeviceId, Edge
 from schemas.event import Micros
-from tests.e2e.service import until
 from tests.streams.api.serving import PIPE, PUMP, TANK, Served, event, served
+from tests.waiting import until
 
 
 @pytest.fixture

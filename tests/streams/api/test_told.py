@@ -16,11 +16,12 @@ from standardwebhooks import Webhook
 from graph.detection import train
 from streams.findings import Kind
 from streams.mqtt import Address, connect
-from tests.e2e.service import SITE, until
+from tests.e2e.service import SITE
 from tests.streams.api.serving import TANK, TOPIC, Served, served
 from tests.streams.api.test_events import parsed
 from tests.streams.plant import START, recording, wire
 from tests.streams.webhooks.receiver import Receiver, receiving
+from tests.waiting import until
 
 Story = list[tuple[str, int]]
 """Alarms with the versions in which they were told."""

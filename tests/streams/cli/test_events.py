@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from streams.folder import Folder
-from tests.e2e.service import SITE, until
+from tests.e2e.service import SITE
 from tests.streams.cli.findings import ALERTS, HOSTILE, HOSTILE_SHOWN, PARENT, alarm_id, alert, leave
+from tests.waiting import HUNG, until
 
 NAME = alarm_id(PARENT)
 
@@ -46,7 +47,7 @@ class Program:
         self.folder.address.unlink(missing_ok=True)
         process = await self.start("serve")
         async with ended(process):
-            await until(self.folder.address.is_file, seconds=60)
+            await until(self.folder.address.is_file)
             yield process
 
 
@@ -62,7 +63,7 @@ async def ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
 
 async def line(stream: asyncio.StreamReader | None) -> str:
     assert stream is not None
-    return (await asyncio.wait_for(stream.readline(), 60)).decode()
+    return (await asyncio.wait_for(stream.readline(), HUNG)).decode()
 
 
 async def event(tail: asyncio.subprocess.Process) -> Any:
@@ -94,7 +95,7 @@ async def test_without_gap_or_repeat_over_a_kill(program: Program) -> None:
                 await program.done("alarm", "unshelve", NAME)
                 seen.append(await event(tail))
                 tail.send_signal(signal.SIGINT)
-                assert await asyncio.wait_for(tail.wait(), 20) == 0
+                assert await asyncio.wait_for(tail.wait(), HUNG) == 0
     assert [found["body"]["verb"] for found in seen] == ["acknowledge", "acknowledge", "shelve", "unshelve"]
     first = seen[0]["number"]
     assert [found["number"] for found in seen] == [first, first + 1, first + 2, first + 3]
@@ -109,4 +110,4 @@ async def test_lines_for_people_and_filters(program: Program) -> None:
             assert " alarm raise by plant: fan-1 control:" in raised
             assert HOSTILE_SHOWN in raised
             tail.send_signal(signal.SIGINT)
-            assert await asyncio.wait_for(tail.wait(), 20) == 0
+            assert await asyncio.wait_for(tail.wait(), HUNG) == 0

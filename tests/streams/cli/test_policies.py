@@ -11,8 +11,8 @@ import pytest
 
 from agents.dispatcher import Dispatcher
 from agents.fakes import FakeEngine, FakeOutlet
-from agents.ledger import SqliteLedger
 from streams.folder import Folder
+from streams.ledger import SqliteLedger
 from tests.agents.plant import action, plant, second
 from tests.streams.test_cli import Run, run
 

@@ -15,10 +15,11 @@ from streams.folder import Folder
 from streams.mqtt import Connection
 from streams.roles import Role
 from streams.service import Parts
-from tests.e2e.service import SITE, until
+from tests.e2e.service import SITE
 from tests.streams.api.serving import PIPE, PUMP, TANK, Served, event, served
 from tests.streams.cli.findings import ALERTS, EARLY, LATE, PARENT, alarm_id, alert, leave, time
 from tests.streams.test_cli import Ended, Run, run
+from tests.waiting import until
 
 __all__ = ["run"]
 

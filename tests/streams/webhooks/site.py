@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from streams.webhooks.log import Delivery
 from streams.webhooks.record import KEPT, Record
 from streams.webhooks.schedule import later
 from streams.webhooks.sender import Sender
+from tests.waiting import HUNG
 
 LOOPBACK = ("127.0.0.0/8",)
 ORIGIN = Origin("plant", "https://console.example")
@@ -89,15 +90,9 @@ async def told(folder: Path, *rows: Finding) -> list[Told]:
             running.cancel()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 async def logged(at: Site, webhook: WebhookId, states: Sequence[str], *, attempts: int = 0) -> list[Delivery]:
     """The log, as soon as it says this, and that the newest has been tried so often."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HUNG):
         while True:
             log = await at.webhooks.deliveries(webhook, limit=1000)
             if [line.state for line in log] == list(states) and log[-1].attempts >= attempts:

@@ -12,7 +12,8 @@ from streams.findings import FindingStore
 from streams.webhooks.endpoint import Draft, WebhookId
 from streams.webhooks.record import Record
 from tests.streams.webhooks.receiver import Receiver, Request, in_turn, status
-from tests.streams.webhooks.site import ORIGIN, VirtualClock, logged, site, told, transition, transitions, until
+from tests.streams.webhooks.site import ORIGIN, VirtualClock, logged, site, told, transition, transitions
+from tests.waiting import until
 
 
 async def _hang(request: Request, writer: asyncio.StreamWriter) -> None:

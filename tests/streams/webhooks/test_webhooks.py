@@ -18,7 +18,8 @@ from streams.webhooks.log import Delivery
 from streams.webhooks.record import TooManyWebhooksError, UnknownDeliveryError, UnknownWebhookError
 from streams.webhooks.schedule import DELAYS
 from tests.streams.webhooks.receiver import Receiver, Request, in_turn, receiving, status
-from tests.streams.webhooks.site import Site, VirtualClock, alert, logged, transition, transitions, until
+from tests.streams.webhooks.site import Site, VirtualClock, alert, logged, transition, transitions
+from tests.waiting import until
 
 
 async def test_a_receiver_gets_a_row_and_can_verify_it(plant: Site, receiver: Receiver) -> None:

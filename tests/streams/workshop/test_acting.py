@@ -23,6 +23,7 @@ from schemas.event import ActionStatus, Connected, Event, Micros
 from streams.workshop.acting import target_of
 from tests.streams.plant import stamp
 from tests.streams.workshop.room import NOW, PIPE, PUMP, RUN, Bench, opened
+from tests.waiting import until
 
 ACTING: dict[str, dict[str, Any]] = {
     "acknowledge_alarm": {"device": PUMP},
@@ -297,12 +298,6 @@ def _say(bench: Bench, stage: Stage) -> None:
     entry: Entry | None = bench.side.ledger.entry(bench.device.sent[0].action_id)
     assert entry is not None
     bench.side.ledger.record(entry.then(stage, NOW, "done"))
-
-
-async def until(true: Any) -> None:
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0.002)
 
 
 async def test_a_cancel_that_comes_while_it_is_asked_for(tmp_path: Path) -> None:

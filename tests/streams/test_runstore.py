@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from agents.run import RunState, Step, TaskState
-from agents.runstore import SqliteRuns
 from agents.taskgraph import Task, TaskGraph
+from streams.runstore import SqliteRuns
 from tests.agents.workshop import order
 
 AT = "2026-01-05T00:00:00Z"

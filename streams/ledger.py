@@ -6,7 +6,6 @@ Each record is in one transaction with its line of the audit (`agents.audit`).
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -23,6 +22,7 @@ from agents.policy import COUNTLESS, Rates
 from schemas.action import Action
 from schemas.device import DeviceId
 from schemas.event import Micros
+from streams.database import Database
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS actions (
@@ -57,31 +57,24 @@ class SqliteLedger:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         """Raises ValueError for a file that is no ledger, or has what none has."""
         self._clock = clock
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._decode = msgspec.msgpack.Decoder(Entry).decode
-        with ExitStack() as stack, _as_ledger(path):
-            stack.callback(self._connection.close)
-            if (found := _strange(self._connection)) is not None:
+        with _as_ledger(path), ExitStack() as stack:
+            self._database = stack.enter_context(closing(Database(path, SCHEMA)))
+            if (found := self._database.read(_strange)) is not None:
                 raise ValueError(f"{path} has a {found}, which no ledger has")
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-                self._connection.execute(f"PRAGMA {pragma}")
-            self._connection.executescript(SCHEMA)
-            self._begin()
+            self._database.transact(self._begin)
             stack.pop_all()
 
-    def _begin(self) -> None:
+    def _begin(self, connection: sqlite3.Connection) -> None:
         """Begin the chain, once; of records of before, with a line that says what they were."""
-        with self._transaction() as connection:
-            if connection.execute("PRAGMA user_version").fetchone()[0] >= CHAINED:
-                return
-            records = connection.execute("SELECT place, entry FROM history ORDER BY place").fetchall()
-            if records:
-                _append(connection, audit.beginning(records, recorded_at=self._now), NOTHING)
-            for _, raw in records:
-                _count(connection, self._decode(raw))
-            connection.execute(f"PRAGMA user_version = {CHAINED}")
+        if connection.execute("PRAGMA user_version").fetchone()[0] >= CHAINED:
+            return
+        records = connection.execute("SELECT place, entry FROM history ORDER BY place").fetchall()
+        if records:
+            _append(connection, audit.beginning(records, recorded_at=self._now), NOTHING)
+        for _, raw in records:
+            _count(connection, self._decode(raw))
+        connection.execute(f"PRAGMA user_version = {CHAINED}")
 
     @property
     def _now(self) -> Micros:
@@ -89,30 +82,16 @@ class SqliteLedger:
 
     def head(self) -> Head:
         """The end of the audit."""
-        with self._lock:
-            return _head(self._connection)
+        return self._database.read(_head)
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        self._database.close()
 
     def _rows(self, query: str, *values: object) -> list[Any]:
-        with self._lock:
-            return self._connection.execute(query, values).fetchall()
+        return self._database.read(lambda connection: connection.execute(query, values).fetchall())
 
     def claim(self, action_id: str, at: Micros) -> bool:
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             query = "SELECT entry FROM actions WHERE action_id = ? AND stage = ?"
             row = connection.execute(query, (action_id, Stage.ALLOWED)).fetchone()
             entry = None if row is None else self._decode(row[0])
@@ -123,7 +102,7 @@ class SqliteLedger:
             return True
 
     def record(self, entry: Entry) -> None:
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             _write(connection, entry, self._now)
 
     def entry(self, action_id: str) -> Entry | None:

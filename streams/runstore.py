@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from agents.run import Order, Run, RunState, Step, TaskState
+from streams.database import Database
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -27,7 +24,6 @@ ADD_OUTPUTS = "ALTER TABLE steps ADD COLUMN outputs BLOB"
 COLUMNS = "run_id, state, updated_at, cancelled_by, body"
 MOST_PLANNED, MOST_ENDED = 1_000, 5_000
 """Runs that are kept: of those that people planned and never began, and of those that have ended, the newest."""
-Result = TypeVar("Result")
 
 
 class _Brief(msgspec.Struct, rename="camel"):
@@ -45,18 +41,13 @@ class SqliteRuns:
 
     def __init__(self, path: Path, *, most_planned: int = MOST_PLANNED, most_ended: int = MOST_ENDED) -> None:
         self._most_planned, self._most_ended = most_planned, most_ended
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.executescript(SCHEMA)
-        if all(name != "outputs" for _, name, *_ in self._connection.execute("PRAGMA table_info(steps)")):
-            self._connection.execute(ADD_OUTPUTS)
+        self._database = Database(path, SCHEMA)
+        with self._database.transaction() as connection:
+            if all(name != "outputs" for _, name, *_ in connection.execute("PRAGMA table_info(steps)")):
+                connection.execute(ADD_OUTPUTS)
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        self._database.close()
 
     async def plan(self, order: Order, at: str) -> Run:
         def work(connection: sqlite3.Connection) -> Run:
@@ -68,14 +59,14 @@ class SqliteRuns:
             assert held is not None
             return held
 
-        return await self._transact(work)
+        return await self._database.run(work)
 
     async def begin(self, run_id: str, at: str) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             command = "UPDATE runs SET state = ?, updated_at = ? WHERE run_id = ? AND state = ?"
             return connection.execute(command, (RunState.RUNNING, at, run_id, RunState.PLANNED)).rowcount > 0
 
-        return await self._transact(work)
+        return await self._database.run(work)
 
     async def step(self, run_id: str, step: Step) -> None:
         def work(connection: sqlite3.Connection) -> None:
@@ -84,52 +75,40 @@ class SqliteRuns:
             connection.execute("INSERT INTO steps (run_id, body, outputs) VALUES (?, ?, ?)", row)
             connection.execute("UPDATE runs SET updated_at = ? WHERE run_id = ?", (step.at, run_id))
 
-        await self._transact(work)
+        await self._database.run(work)
 
     async def cancel(self, run_id: str, actor: str, at: str) -> None:
         command = "UPDATE runs SET cancelled_by = ?, updated_at = ? WHERE run_id = ? AND state = ? AND cancelled_by IS NULL"
-        await self._transact(lambda connection: connection.execute(command, (actor, at, run_id, RunState.RUNNING)))
+        await self._database.run(lambda connection: connection.execute(command, (actor, at, run_id, RunState.RUNNING)))
 
     async def call_off(self, run_id: str, actor: str, at: str) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             command = "UPDATE runs SET state = ?, cancelled_by = ?, updated_at = ? WHERE run_id = ? AND state = ?"
             return connection.execute(command, (RunState.CANCELLED, actor, at, run_id, RunState.PLANNED)).rowcount > 0
 
-        return await self._transact(work)
+        return await self._database.run(work)
 
     async def end(self, run_id: str, state: RunState, at: str) -> None:
         command = "UPDATE runs SET state = ?, updated_at = ? WHERE run_id = ? AND state = ?"
-        await self._transact(lambda connection: connection.execute(command, (state, at, run_id, RunState.RUNNING)))
+        await self._database.run(lambda connection: connection.execute(command, (state, at, run_id, RunState.RUNNING)))
 
     async def run(self, run_id: str) -> Run | None:
-        return await self._transact(lambda connection: _run(connection, run_id))
+        return await self._database.run(lambda connection: _run(connection, run_id))
 
     async def trace(self, run_id: str, *, brief: bool = False) -> list[Step]:
-        return await self._transact(lambda connection: _steps(connection, run_id, brief=brief))
+        return await self._database.run(lambda connection: _steps(connection, run_id, brief=brief))
 
     async def unfinished(self) -> list[Run]:
-        return await self._transact(lambda connection: _runs(connection, "WHERE state = ? ORDER BY place", RunState.RUNNING))
+        return await self._database.run(
+            lambda connection: _runs(connection, "WHERE state = ? ORDER BY place", RunState.RUNNING)
+        )
 
     async def planned(self, role: str) -> list[Run]:
         which = "WHERE state = ? AND json_extract(CAST(body AS TEXT), '$.role') = ? ORDER BY place"
-        return await self._transact(lambda connection: _runs(connection, which, RunState.PLANNED, role))
+        return await self._database.run(lambda connection: _runs(connection, which, RunState.PLANNED, role))
 
     async def newest(self, limit: int) -> list[Run]:
-        return await self._transact(lambda connection: _runs(connection, "ORDER BY place DESC LIMIT ?", limit, brief=True))
-
-    async def _transact(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        def guarded() -> Result:
-            with self._lock:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    result = work(self._connection)
-                except BaseException:
-                    self._connection.execute("ROLLBACK")
-                    raise
-                self._connection.execute("COMMIT")
-                return result
-
-        return await asyncio.to_thread(guarded)
+        return await self._database.run(lambda connection: _runs(connection, "ORDER BY place DESC LIMIT ?", limit, brief=True))
 
 
 def _forget(connection: sqlite3.Connection, *, planned: int, ended: int) -> None:
