@@ -7,6 +7,7 @@ words: what it claims about roles or permissions means nothing, and what it asks
 from __future__ import annotations
 
 import threading
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -16,10 +17,11 @@ from agents.catalogue import plant_tools
 from agents.encoder import Encoder, EncoderMissingError, open_encoder
 from agents.names import Names
 from agents.parser.composer import composed
+from agents.parser.conditions import IF
 from agents.parser.cues import Anchor
 from agents.parser.form import Intent, SemanticForm, entities_of, language_of
 from agents.parser.intentions import guessed
-from agents.parser.reading import Reading
+from agents.parser.reading import MOST, Reading
 from agents.taskgraph import TaskGraph, TaskGraphError
 from agents.toolset import Slot
 from graph.nn.intents import IntentHead, shipped_intents
@@ -29,10 +31,6 @@ EXAMPLES = (
     "trace the newest fault, isolate its origin, then tell maintenance",
     "东区有哪些报警",
 )
-
-
-MOST = 48
-"""Parts, cues and devices of a sentence."""
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -96,8 +94,8 @@ class Interpreter:
 
 
 def _is_too_much(reading: Reading) -> bool:
-    """Composing costs the square of these."""
-    return max(len(reading.fragments), len(reading.anchors), len(reading.devices)) > MOST
+    """Whether the work would not be bounded: every condition is looked for to the end of its part."""
+    return reading.is_too_much or sum(1 for _ in islice(IF.finditer(reading.lower), MOST + 1)) > MOST
 
 
 def _missing(graph: TaskGraph) -> list[str]:

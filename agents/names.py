@@ -51,11 +51,11 @@ class Names:
         self.zones = sorted({zone for _, zone, _ in devices.values() if zone})
         self.types = sorted({kind for kind, _, _ in devices.values() if kind != "unknown"})
         self._keys: dict[str, dict[DeviceId, int]] = defaultdict(dict)
-        self._first: set[str] = set()
         for device, (kind, _, _) in devices.items():
             for key, strength in _keys(device, kind):
                 held = self._keys[key].get(device, 0)
                 self._keys[key][device] = max(held, strength)
+        self._heads = {key[:1] for key in self._keys}
         self._words = {word for key in self._keys for word in re.findall(r"[^\W\d_]{3,}", key)} | TYPE_WORDS
         self._typed: dict[str, list[DeviceId]] = defaultdict(list)
         for device, (kind, _, _) in devices.items():
@@ -64,6 +64,10 @@ class Names:
     @classmethod
     def of(cls, devices: Iterable[Named]) -> Names:
         return cls({one.device_id: (one.type, one.zone, tuple(one.signals)) for one in devices})
+
+    def begins(self, word: str) -> bool:
+        """Whether any key may begin with a word: most words of a sentence begin none."""
+        return word[:1] in self._heads
 
     def called(self, key: str) -> tuple[DeviceId, ...]:
         """The devices that a key names best: letters and digits of a name without what stands between."""

@@ -15,8 +15,9 @@ from agents.parser.cues import Anchor
 from agents.parser.drafts import TELLING, Draft
 from agents.parser.handlers import SERIES, handled
 from agents.parser.orders import ACTS, DEVICES, ordered, signs
-from agents.parser.reading import Clause, Fragment, Placed, Reading
+from agents.parser.reading import Clause, Fragment, Reading
 from agents.parser.scene import BACK, Scene
+from agents.parser.spans import Placed
 from agents.parser.subjects import condition_of
 from agents.taskgraph import Condition, TaskGraph
 
@@ -131,6 +132,8 @@ class Composer:
     def _listed(self, fragment: Fragment) -> list[Anchor]:
         """Several of a kind are named and nothing is asked: `the motors in the east`."""
         part, reading = Clause([fragment], []), self.reading
+        if self._is_signal(fragment) and not {one.tool for one in self.reading.anchors} & ACTS - TELLING:
+            return [Anchor("signal_history", fragment.start, fragment.start, reading.lower[fragment.start : fragment.end])]
         if any(self.scene.has(part, one) for one in reading.devices) or self.scene.in_condition(fragment.start + 1):
             return []
         several = [
@@ -138,6 +141,15 @@ class Composer:
         ]
         said = reading.lower[fragment.start : fragment.end]
         return [Anchor("find_devices", fragment.start, fragment.start, said.strip())] if several else []
+
+    def _is_signal(self, fragment: Fragment) -> bool:
+        """One of what is asked of a device: `show me of pump-7: its alarms, vibration, neighbours`."""
+        among = [one for one in self.reading.signals if fragment.start <= one.start < fragment.end]
+        said = re.sub(r"^\W*(?:(?:and|the|its|及|和)\W*)*|\W+$", "", self.reading.lower[fragment.start : fragment.end])
+        alone = len(among) == 1 and said == self.reading.lower[among[0].start : among[0].end]
+        others = any(fragment.start > one.start for one in self.reading.devices) and bool(self.reading.anchors)
+        quoted = any(start < fragment.end and fragment.start < end for start, end in self.scene.masked)
+        return alone and others and not quoted and not self.scene.in_condition(fragment.start + 1)
 
     def _gone_ahead(self, kept: list[Anchor]) -> list[Anchor]:
         """`do it` means what the condition, or what stands before, spoke of doing."""
@@ -212,7 +224,7 @@ class Composer:
         if clause.anchors[0].tool == "write_report" and _UNCONDITIONAL.search(first.mark):
             scene.active = []
         before = list(self._sentence)
-        for anchor in sorted(clause.anchors, key=lambda anchor: anchor.tool in TELLING):
+        for anchor in sorted(clause.anchors, key=lambda one: (one.tool in TELLING, one.tool == "notify")):
             self._sentence += handled(scene, anchor, clause)
         scene.active = suspended
         spoken = list(scene.context.devices)

@@ -9,7 +9,8 @@ import re
 from typing import NamedTuple
 
 from agents.parser.quantities import Comparison
-from agents.parser.reading import Placed, Reading
+from agents.parser.reading import Reading
+from agents.parser.spans import Placed
 
 IF = re.compile(
     r"(?<![a-z])(?:if|unless|when(?:ever)?|in case|provided|as long as|(?<!at )once)(?![a-z])|(?:^|"
@@ -24,8 +25,9 @@ _STRANGE = re.compile(
     r"|(?:确实|真的|真|仍然?|还)?是?(?:不正常|异常|有问题|不对劲?)"
 )
 _SOME = re.compile(
-    r"(?<![a-z])(?:there (?:are|is) (?:any |some |an? )?|any |some )(?P<what>alarms?|faults?|changes?|"
-    r"devices?)?|有(?:任何)?(?P<zh>报警|告警|故障|变动|变化)"
+    r"(?<![a-z])(?:there (?:are|is) (?:any |some |an? )?|any |some |has (?:any |some |an? )?(?=(?:\w+ )?alarms?(?![a-z])))"
+    r"(?:(?:standing|open|active|new|critical|high|medium|low|urgent) )*(?P<what>alarms?|faults?|changes?|devices?)?"
+    r"|有(?:任何|严重|高级|中级|低级|紧急|新|未确认)*的?(?P<zh>报警|告警|故障|变动|变化)"
 )
 _NONE = re.compile(
     r"(?<![a-z])(?:there (?:are|is) (?:no|none)|nothing|none|no)(?![a-z]| longer)(?: (?:standing |open |critical |"

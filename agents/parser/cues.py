@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from agents.parser.spans import apart
 from agents.rulefile import parse
 
 FEW_WORDS = r"(?:[^\s,;?!，。；？！]+ ){0,6}?"
@@ -54,8 +55,4 @@ def anchors(sentence: str) -> list[Anchor]:
         for match in pattern.finditer(sentence)
         if match.end() > match.start()
     ]
-    taken: list[Anchor] = []
-    for _, _, anchor in sorted(every):
-        if all(anchor.end <= held.start or anchor.start >= held.end for held in taken):
-            taken.append(anchor)
-    return sorted(taken, key=lambda anchor: anchor.start)
+    return apart((anchor for _, _, anchor in sorted(every)), len(sentence))

@@ -73,11 +73,12 @@ class _Scan:
 
     def _named(self, at: int) -> int:
         """A name that begins here; how many parts it has."""
-        for length in range(min(LONGEST, len(self._said) - at), 0, -1):
-            if not self._is_close(at, length) or self._runs_numbers_together(at, length):
-                continue
+        longest = min(LONGEST, len(self._said) - at) if self._names.begins(self._said[at][1]) else 0
+        for length in range(longest, 0, -1):
             devices = self._names.called("".join(word for _, word in self._said[at : at + length]))
-            if devices and self._is_whole(at, length):
+            if not devices or not self._is_close(at, length) or self._runs_numbers_together(at, length):
+                continue
+            if self._is_whole(at, length):
                 alike = tuple(one for one in devices if canonical_type(self._names.type_of(one)) == self._kind)
                 self._add(alike if len(devices) > 1 and len(alike) == 1 else devices, at, length)
                 return length + self._more(at, length)

@@ -86,16 +86,17 @@ class Drafts:
         reports = [draft for draft in self.tasks if draft.tool == "write_report"]
         for draft in reports[1:]:
             self.tasks.remove(draft)
-        if reports and self.tasks[0] is reports[0]:
-            self.tasks.append(self.tasks.pop(0))
-        elif reports and self.heading:
+        if reports and (self.heading or self.tasks[0] is reports[0]):
             place = self.tasks.index(reports[0])
-            while place + 1 < len(self.tasks) and self._is_told(self.tasks[place + 1], reports[0]):
+            leads = place == 0
+            while place + 1 < len(self.tasks) and self._is_told(self.tasks[place + 1], reports[0], leads=leads):
                 self.tasks[place], self.tasks[place + 1] = self.tasks[place + 1], self.tasks[place]
                 place += 1
 
-    def _is_told(self, draft: Draft, report: Draft) -> bool:
+    def _is_told(self, draft: Draft, report: Draft, *, leads: bool) -> bool:
         """What only reads, in the same step and on the same conditions, belongs to a report that says what it is about."""
+        if leads:
+            return draft.tool not in TELLING
         reads = plant_tools()[draft.tool].effect is not Effect.ACT
         return reads and draft.stage == report.stage and draft.when == report.when
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from agents.parser import texts
+from agents.parser import purposes, texts
 from agents.parser.cues import Anchor
 from agents.parser.drafts import DEVICES, Draft
 from agents.parser.orders import DEVICES as ORDERED
@@ -63,12 +63,17 @@ def given(**arguments: Any) -> dict[str, Any]:
 def _for_each_device(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     """Tools that take one device, and little else."""
     devices = scene.devices(clause)
-    if not devices and anchor.tool not in ORDERED and BACK.search(scene.said(clause)):
+    if not devices and anchor.tool not in ORDERED and (BACK.search(scene.said(clause)) or _only_one(scene)):
         devices = scene.spoken(clause)
     return [
         scene.add(anchor.tool, given(device=device, **_beside(scene, anchor, clause)), anchor.text)
         for device in devices or [None]
     ]
+
+
+def _only_one(scene: Scene) -> bool:
+    """Whether the sentence names one device alone, so that everything in it is about that one."""
+    return len({one.devices for one in scene.reading.devices}) == 1
 
 
 def _beside(scene: Scene, anchor: Anchor, clause: Clause) -> dict[str, Any]:
@@ -82,11 +87,13 @@ def _beside(scene: Scene, anchor: Anchor, clause: Clause) -> dict[str, Any]:
             return given(verb=next((verb for verb, pattern in VERBS if pattern.search(anchor.text)), None))
         case "shelve_alarm":
             seconds = next((one.value for one in scene.reading.durations if scene.has(clause, one)), None)
-            return given(duration=None if seconds is None else _number(float(seconds)), reason=_reason(scene, anchor, clause))
+            return given(
+                duration=None if seconds is None else _number(float(seconds)), reason=purposes.reason(scene, anchor, clause)
+            )
         case "isolate_device":
-            return given(reason=_reason(scene, anchor, clause))
+            return given(reason=purposes.reason(scene, anchor, clause))
         case "open_work_order":
-            return given(text=_to_do(scene, anchor, clause), priority=scene.severity(clause))
+            return given(text=purposes.to_do(scene, anchor, clause), priority=scene.severity(clause))
         case _:
             return {}
 
@@ -297,7 +304,10 @@ def _check_value(scene: Scene, device: Device | None, signal: str | None, value:
 def _notify(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
     told = texts.told(scene.reading.text, anchor, clause.end)
     text = None if told.text is None or not texts.is_said(told.text.text) else texts.is_told(told.text.text)
-    return [scene.add("notify", given(to=told.to or None, text=text), anchor.text)]
+    found: list[Draft] = []
+    if text is None and all(one.tool == "notify" for one in clause.anchors) and scene.signals(clause) and scene.named(clause):
+        found = histories(scene, clause, anchor.text, asked=True)  # "send the flow of FT-301 to the process engineers"
+    return [*found, scene.add("notify", given(to=told.to or None, text=text), anchor.text)]
 
 
 _HEADING = re.compile(
@@ -318,59 +328,6 @@ def _report(scene: Scene, anchor: Anchor, clause: Clause) -> list[Draft]:
         _HEADING.match(scene.reading.lower, place) for place in (anchor.end, clause.end)
     )
     return [*found, scene.add("write_report", {}, anchor.text)]
-
-
-_SOMEBODY = re.compile(r"(?:get|have|send|find|could|can|should|must|would) (?:someone|somebody|anyone|a )")
-_SENT = re.compile(r"安排|叫人|派人|找人")
-
-
-def _reason(scene: Scene, anchor: Anchor, clause: Clause) -> str | None:
-    """Why: after a word for it, or what stands beside and asks for nothing."""
-    text = scene.reading.text
-    if (words := texts.because(text, clause.start, clause.end)) and not scene.in_condition(words.start):
-        end = anchor.start - words.start if words.start < anchor.start < words.end else None
-        return re.sub(r"(?:全部|都|先|而|所以|要)+$", "", words.text[:end]).strip(" ,，")
-    own = next(part for part in clause.fragments if part.start <= anchor.start < part.end)
-    rest = [] if anchor.text.isascii() else [scene.without(own._replace(start=anchor.end))]
-    rest += [scene.without(part) for part in clause.fragments[1:]] + [scene.without(part) for part in clause.lead]
-    said = [text for one in rest if (text := texts.is_said(_unprefixed(one)))]
-    return said[0] if said else None
-
-
-def _unprefixed(text: str) -> str:
-    text = re.sub(r"^\W*(?:for|until|of|at|on|in)(?![a-z]).*$", "", text.strip(), flags=re.IGNORECASE)
-    return re.sub(r"^(?:直?到|等).*(?:为止|正常|恢复)$|^(?:的?源头|根源|根因|源设备)$", "", text)
-
-
-def _to_do(scene: Scene, anchor: Anchor, clause: Clause) -> str | None:
-    """What is to be done, or what is wrong."""
-    text = scene.reading.text
-    own = next(part for part in clause.fragments if part.start <= anchor.start < part.end)
-    if _SOMEBODY.match(anchor.text):
-        return texts.is_said(scene.without(own._replace(start=anchor.end))) or None
-    if re.match(r"have |get |want |needs? |wants? ", anchor.text):
-        return text[anchor.start : anchor.end]
-    if sent := _SENT.match(anchor.text):
-        return texts.is_said(scene.without(own._replace(start=anchor.start + sent.end()))) or None
-    if (words := texts.purpose(text, anchor.end, clause.end)) and (said := texts.is_said(words.text)):
-        return said
-    others = [scene.without(part) for part in clause.fragments if part is not own]
-    if not anchor.text.isascii():
-        others.insert(0, text[anchor.end : own.end])
-    others += [scene.without(part) for part in clause.lead]
-    said_all = [said for one in others if (said := texts.is_said(one))]
-    return said_all[0] if said_all else _work(anchor.text)
-
-
-def _work(cue: str) -> str | None:
-    """What a cue names itself: `order an inspection`, 派个检查工单."""
-    if match := re.fullmatch(
-        r"(?:schedule|book|order|plan|arrange) (?:an? |the |another )?(?P<one>inspection|cleaning|calibration|overhaul)", cue
-    ):
-        return match["one"]
-    said = re.sub(r"^(?:开|派|下|报|提|建|生成|创建)(?:一?[个张份条])?|的?(?:工单|单子?)$", "", cue)
-    said = re.sub(r"(?:(?:中|高|低)(?:级|优先级)?|紧急|加急|普通|严重|尽快)(?:级别)?的?", "", said)
-    return None if said == cue or said in {"", "检修", "维修", "维护", "的"} else said
 
 
 Handler = Callable[[Scene, Anchor, Clause], list[Draft]]

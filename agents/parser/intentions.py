@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 
 from agents.encoder import Encoder
 from agents.parser.composer import Composer
@@ -11,8 +12,12 @@ from agents.parser.cues import Anchor
 from agents.parser.reading import Fragment, Reading
 from graph.nn.intents import NOTHING, IntentHead
 
-LONGEST, MOST = 120, 8
-"""Letters of a fragment, and fragments, that are looked at: an encoder's time grows with them."""
+LONGEST, MOST, IN_ALL = 80, 8, 240
+"""Letters of a fragment, fragments, and letters of all of them that are looked at: an encoder's time grows with them."""
+_SAID = re.compile(r"[A-Za-z]{3}|[\u3400-\u9fff]{2}")
+_LETTERS = re.compile(r"[A-Za-z\u3400-\u9fff ]")
+LEAST_LETTERS = 0.75
+"""The share of a fragment that is letters of the two languages: less is no person's way to ask."""
 SURE = 0.6
 """Where the sentence has cues already."""
 ALONE = 0.25
@@ -32,6 +37,16 @@ def plain_words(reading: Reading, fragment: Fragment) -> str:
     return re.sub(r"\d+(?:\.\d+)?", "N", re.sub(r"\s+", " ", said)).strip(" ,.;:?!，。；：？！")
 
 
+def _is_language(words: str) -> bool:
+    return _SAID.search(words) is not None and len(_LETTERS.findall(words)) >= LEAST_LETTERS * len(words)
+
+
+def _bounded(parts: list[tuple[Fragment, str]]) -> list[tuple[Fragment, str]]:
+    """The first of them, up to so many letters in all."""
+    ends = accumulate(len(words) for _, words in parts)
+    return [part for part, end in zip(parts, ends, strict=True) if end <= IN_ALL]
+
+
 def _kind(reading: Reading, devices: Sequence[str]) -> str:
     return reading.names.type_of(devices[0]) if devices else "device"  # type: ignore[arg-type]  # device ids
 
@@ -42,13 +57,14 @@ def guessed(reading: Reading, encoder: Encoder, head: IntentHead) -> list[tuple[
     open_parts = [
         (fragment, words[:LONGEST])
         for fragment in reading.fragments
-        if composer.is_open(fragment) and (words := plain_words(reading, fragment))
+        if composer.is_open(fragment) and _is_language(words := plain_words(reading, fragment))
     ]
-    open_parts = open_parts[:MOST]
+    open_parts = _bounded(open_parts[:MOST])
     if not open_parts:
         return []
     chances = head.probabilities(encoder.encode([words for _, words in open_parts]))
-    least = SURE if composer.taken else ALONE
+    plain = reading.signals and reading.devices  # the readings of a device are asked for without a verb, too
+    least = SURE if composer.taken or plain else ALONE
     found = []
     for (fragment, _), row in zip(open_parts, chances, strict=True):
         best = int(row.argmax())

@@ -13,19 +13,24 @@ THING = (
     rf"(?:{DEVICE}|it|them|they|both|that(?: one| device)?|this(?: one| device)?|(?:the |its |that |"
     rf"this )?(?:origin|source|root cause|culprit)(?: device)?)"
 )
-LIST = rf"(?:the |both )?(?:{ZONE} )?{THING}(?:(?: ?,? ?(?:and|&) ?| ?, ?)(?:of )?(?:the )?{DEVICE})*"
-OPENING = (
-    r"(?:(?:please|pls|plz|ok|okay|so|and|then|now|first|next|also|afterwards|finally|just|"
-    r"immediately|quickly|kindly|hey|hi|well|yes|meanwhile|plus|urgent|but first|at once|right away|"
-    r"\w+ly|do|someone|somebody"
-    r"|alright|go ahead and|time to|it'?s time to|(?:could|can) (?:someone|somebody)|(?:we|"
-    r"you) (?:should|must|have to|need to|had better|ought to)|could you|can you|would you|will you|"
-    r"would you mind|let'?s|let us|you should|you must|otherwise|if so|if yes"
-    r"|in that case|(?:i|we) (?:want|need|would like)(?: you| us)? to|(?:i|we)'d like(?: you)? to"
-    r"|(?:could|can|would|will) you (?:please |kindly |quickly )?(?:go ahead and )?|be so (?:kind|good) (?:as to|and)"
-    r"|(?:could|would) you be so (?:kind|good) (?:as to|and)|do (?:me|us) a favou?r and|team|guys|folks"
-    r"|good (?:morning|evening|afternoon)|hello|thanks|right|then please)\b ?,? ?)*"
+LIST = rf"(?:the |both )?(?:{ZONE} )?{THING}(?:(?:[ ,]{{0,3}}(?:and|&) ?| ?, ?)(?:of )?(?:the )?{DEVICE})*+"
+_COURTESIES = (
+    r"(?:could|would) you be so (?:kind|good) (?:as to|and)",
+    r"(?:could|can|would|will) you(?: please| kindly| quickly)?(?: go ahead and)?",
+    r"(?:could|can) (?:someone|somebody)",
+    r"would you mind",
+    r"do (?:me|us) a favou?r and",
+    r"(?:we|you) (?:should|must|have to|need to|had better|ought to)",
+    r"(?:i|we) (?:want|need|would like)(?: you| us)? to",
+    r"(?:i|we)'d like(?: you)? to",
+    r"it'?s time to|time to|go ahead and|let'?s(?! get)|let us",
+    r"otherwise|if so|if yes|in that case|but first|at once|right away|then please",
+    r"good (?:morning|evening|afternoon)|hello|hey|hi|thanks|alright|all right|right|okay|ok|well|yes|urgent",
+    r"please|pls|plz|kindly|someone|somebody|team|guys|folks|meanwhile|plus",
+    r"so|and|then|now|first|next|also|afterwards|finally|just|do(?! an? )|\w+ly",
 )
+"""Longer ones first: what was taken is not given back, so that reading takes no longer than the sentence is."""
+OPENING = rf"(?:(?:{'|'.join(_COURTESIES)})\b[ ,]{{0,3}})*+"
 MUST = r"(?:has to|have to|must|should|needs? to|is to|are to|shall|can|may) (?:now |also |please )*be "
 BEFORE = re.compile(
     rf"{OPENING}(?:"
@@ -87,15 +92,15 @@ TOLD_BEFORE = re.compile(
     r"|message|asks?|asked)(?![a-z])|说|写|日志|例|命令|翻译|手册|提示|显示"
 )
 BEFORE_ZH = re.compile(
-    rf"(?:(?:请|麻烦|劳驾|烦请)[你您]|[你您](?=[把将帮去])|赶快|抓紧|速|务必|给|(?:网络|系统|管网|流程|回路)[上中里]|"
+    rf"(?:(?:请|麻烦|劳驾|烦请)[你您]|[你您](?=[把将帮去])|赶快|抓紧|速|务必|(?:网络|系统|管网|流程|回路)[上中里]|"
     rf"请|麻烦|劳驾|烦请|有劳|帮忙|帮我们?|给我|我们?要|咱们?|安排|去|一起|一并|快点|立马|手动|远程|彻底|完全|暂时|临时|[泵阀罐管机线区]|系统|然后|接着|再|先|马上|"
     rf"立即|立刻|现在|就|并且?|把|将|让|要|需要|得|赶紧|快|都|也|顺手|顺便|同时|另外|那|{DEVICE}|{ZONE}|{SIGNAL}|{VALUE}"
-    rf"|、|和|与|及|的|台|它们?|那台|这台|该设备|源头|根源|根因|设备|设定值?|给定|可以|能|该|完|故障|因[^,，◆]{{1,12}}|从|\s)*"
+    rf"|、|和|与|及|的|台|它们?|那台|这台|该设备|源头|根源|根因|设备|设定值?|给定|可以|能|该|完|故障|因[^,，◆]{{1,12}}|从|给|\s)*+"
 )
 AFTER_ZH = re.compile(
     rf"(?:一下|掉|下来?|下|了|吧|起来|出来|来|去|好|上|住|死|回去?|{DEVICE}|{ZONE}|{SIGNAL}|{VALUE}|、|和|与|及|它们?|那台|这台|"
     rf"该设备|源头|根源|根因|设备|的|并|再|先|把|将"
-    rf"|到|至|为|成|在|一次|谢谢|辛苦了?|[啊呀哦哈嘛]|即可|就行|投用|运行|使用|完|[!！。.]|\s)*(?:(?:检修|更换|换|清洗|清理|维修|保养|检查).{{1,12}})?"
+    rf"|到|至|为|成|在|一次|谢谢|辛苦了?|[啊呀哦哈嘛]|即可|就行|投用|运行|使用|完|[!！。.]|\s)*+(?:(?:检修|更换|换|清洗|清理|维修|保养|检查).{{1,12}})?"
 )
 NOT_OTHER = re.compile(
     r"(?<![a-z])(?:do not|don'?t|never|must ?n[o']t|mustn'?t|should ?n[o']t|no need to|without|"

@@ -43,7 +43,8 @@ from agents.parser.orderforms import (
     VALUE,
     ZONE,
 )
-from agents.parser.reading import Placed, Reading
+from agents.parser.reading import Reading
+from agents.parser.spans import Placed
 from agents.toolset import Effect
 
 ACTS = frozenset(tool.id for tool in plant_tools().tools if tool.effect is Effect.ACT)
@@ -201,7 +202,8 @@ def _fits_english(anchor: Anchor, parts: _Parts) -> bool:
     if passive is None and PAST.search(anchor.text.strip()):
         return False  # "pump-7 stopped" tells of it
     named = DEVICE in parts.cue or passive is not None or bool(re.search(rf"{DEVICE}|(?<![a-z])it(?![a-z])", ahead))
-    has_object = named or re.match(rf" ?{TAIL}", behind) is None or not behind.strip()
+    rest = re.sub(r"^(?: (?:down|up|back|off|on))+(?= )", "", behind)
+    has_object = named or re.match(rf" ?{TAIL}", rest) is None or not rest.strip()
     return BEFORE.fullmatch(ahead) is not None and AFTER.match(behind) is not None and has_object
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from agents.parser.tokens import NO_NUMBER, chinese_number, number_word
+from agents.parser.spans import Cover
+from agents.parser.tokens import CHINESE_DIGITS, NO_NUMBER, chinese_number, number_word
 
 UNITS = {
     "speed": ("rpm", "revs", "m/s", "转/分钟", "转/分", "转每分钟", "转每分", "转", "r/min", "米每秒", "米/秒"),
@@ -34,7 +35,7 @@ _UNIT = "|".join(_unit_pattern(unit) for unit in sorted(_SIGNAL_OF, key=len, rev
 _WORDS = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|ninety"
 _NUMBER = (
     r"(?<![\w.-])-?\d+(?:\.\d+)?|(?<=[\u3400-\u9fff])\d+(?:\.\d+)?"
-    rf"|(?<![a-z])(?:{_WORDS})(?![a-z-])|{NO_NUMBER}[零一二两三四五六七八九十百千万]+"
+    rf"|(?<![a-z])(?:{_WORDS})(?![a-z-])|{NO_NUMBER}{CHINESE_DIGITS}"
 )
 _QUANTITY = re.compile(rf"(?P<number>{_NUMBER})\s?(?P<unit>{_UNIT})?")
 _ABOVE = (
@@ -42,7 +43,10 @@ _ABOVE = (
     r"|超过|多于|高于|大于|超出|超|不止|至少"
 )
 _BELOW = r"less than|fewer than|under|below|lower than|smaller than|at most|beneath|<=?|低于|少于|小于|不足|不到|至多"
-_COMPARED = re.compile(rf"(?:by )?(?P<word>{_ABOVE}|{_BELOW})\s?(?P<number>{_NUMBER})\s?(?P<unit>{_UNIT})?(?:以上|以下)?")
+_COMPARED = re.compile(
+    rf"(?:by )?(?P<word>{_ABOVE}|{_BELOW})\s?(?P<number>{_NUMBER})\s?(?P<unit>{_UNIT})?(?:以上|以下)?"
+    r"(?: ?(?:s|secs?|seconds)(?![a-z])|秒)?"
+)
 _AFTER = re.compile(
     rf"(?P<number>{_NUMBER})\s?(?P<unit>{_UNIT}|台|个|条|处|项|起)?"
     r"(?P<word> or more| and more| or less| and less|以上|以下|及以上|及以下)"
@@ -95,8 +99,9 @@ def comparisons(sentence: str) -> list[Comparison]:
         value, unit, word = _value(match["number"]), match["unit"] or "", match["word"]
         inclusive = word in {"at least", "at most", ">=", "<=", "至少", "至多"}
         found.append(_compared(value, unit, inclusive=inclusive, over=bool(re.fullmatch(_ABOVE, word)), match=match))
+    taken = Cover(len(sentence), found)
     for match in _AFTER.finditer(sentence):
-        if any(match.start() < held.end and match.end() > held.start for held in found):
+        if taken.touches(match.start(), match.end()):
             continue
         word = match["word"].strip()
         inclusive = word in {"or more", "and more", "or less", "and less", "及以上", "及以下"}

@@ -10,13 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 from agents.names import Names
 from agents.parser import devices as named
 from agents.parser.cues import Anchor, anchors
 from agents.parser.lexicon import meanings, read
 from agents.parser.quantities import comparisons, quantities
+from agents.parser.spans import Cover, Placed, outside
 from agents.parser.spelling import spelt
 from agents.parser.times import Span, durations, periods
 from agents.parser.tokens import plain
@@ -32,16 +33,8 @@ _END = re.compile(
 _JOINED = re.compile(r"\s*(?:[,、]|,? ?and|&|和|与|及|跟|还有)\s*(?:of |on |the )*", re.IGNORECASE)
 
 
-class Placed(Protocol):
-    """Whatever has a place in the sentence."""
-
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-
-
-One = TypeVar("One", bound=Placed)
+MOST = 48
+"""Parts, cues, devices and times of a sentence: composing costs the square of these."""
 
 
 class Named(NamedTuple):
@@ -98,24 +91,33 @@ class Reading:
         self.names = names
         self.zones = named.zones(names, self.text)
         self.devices = named.mentions(names, read(self.text), self.text, self.zones)
-        self.zones = [zone for zone in self.zones if not _is_in(zone, self.devices)]
+        length = len(self.text)
+        self.zones = outside(self.zones, self.devices, length)
         self.lists = _lists(self.devices, self.text)
-        self.periods = _outside(periods(self.lower), self.devices)
-        self.durations = _outside(durations(self.lower), self.devices)
-        self.comparisons = _outside(comparisons(self.lower), self.devices)
-        self.quantities = [
-            one
-            for one in quantities(self.lower)
-            if not _is_in(one, [*self.devices, *self.periods, *self.durations, *self.comparisons])
-        ]
-        self.signals = _outside(_shared(words("signals", self.lower, extra=_signal_names(names)), self.lower), self.devices)
-        self.types = [one for one in words("types", self.lower, plural=True) if not _is_in(one, [*self.devices, *self.zones])]
+        self.periods = outside(periods(self.lower), self.devices, length)
+        self.comparisons = outside(comparisons(self.lower), self.devices, length)
+        self.durations = outside(durations(self.lower), [*self.devices, *self.comparisons], length)
+        times: list[Placed] = [*self.devices, *self.periods, *self.durations]
+        self.quantities = outside(quantities(self.lower), [*times, *self.comparisons], length)
+        self.signals = outside(
+            _shared(words("signals", self.lower, extra=_signal_names(names)), self.lower), self.devices, length
+        )
+        self.types = outside(words("types", self.lower, plural=True), [*self.devices, *self.zones], length)
         self.severities = words("severities", self.lower)
-        whole: list[Placed] = [*self.devices, *self.periods, *self.durations]
-        self.anchors = [one for one in anchors(self.lower) if not _is_inside(one, whole) and not _cuts(one, self.devices)]
-        self.signals = [one for one in self.signals if one.name != "running" or not _is_in(one, self.anchors)]
+        self.anchors = anchors(self.lower)
+        self.fragments = [Fragment(0, len(self.lower), then=False, orelse=False, stop=True, mark="")]
+        self.is_too_much = any(len(found) > MOST for found in (times, self.quantities, self.comparisons, self.anchors))
+        if not self.is_too_much:
+            self._cut(times)
+
+    def _cut(self, times: list[Placed]) -> None:
+        """The cues that are none of a name or a time, and the parts between marks."""
+        self.anchors = [one for one in self.anchors if not _is_inside(one, times) and not _cuts(one, self.devices)]
+        taken = Cover(len(self.text), self.anchors)
+        self.signals = [one for one in self.signals if one.name != "running" or not taken.touches(one.start, one.end)]
         joined = _lists(self.signals, self.lower)
-        self.fragments = _fragments(self.lower, [*whole, *self.lists, *joined, *self.zones, *self.anchors])
+        self.fragments = _fragments(self.lower, [*times, *self.lists, *joined, *self.zones, *self.anchors])
+        self.is_too_much = len(self.fragments) > MOST
 
     def kind(self, one: named.Mention) -> str | None:
         """The type that a device was named by alone, as the only one of it."""
@@ -144,14 +146,15 @@ def words(kind: str, text: str, *, plural: bool = False, extra: dict[str, str] |
     ['outlet_temperature', 'flow']
     """
     found: list[Named] = []
+    taken = Cover(len(text))
     among = meanings(kind) | (extra or {})
     for word in sorted(among, key=len, reverse=True):
         ending = "(?:s|es)?" if plural else ""
         pattern = rf"(?<![a-z0-9]){re.escape(word)}{ending}(?![a-z0-9])" if word.isascii() else re.escape(word)
         for match in re.finditer(pattern, text):
-            one = Named(among[word], match.start(), match.end())
-            if not _is_in(one, found):
-                found.append(one)
+            if not taken.touches(match.start(), match.end()):
+                taken.add(match.start(), match.end())
+                found.append(Named(among[word], match.start(), match.end()))
     return sorted(found, key=lambda one: one.start)
 
 
@@ -170,10 +173,6 @@ def _shared(found: list[Named], text: str) -> list[Named]:
         if match and f"{match[1]}_{tail}" in meanings("signals").values():
             more.append(Named(f"{match[1]}_{tail}", match.start(), match.end(1)))
     return sorted([*found, *more], key=lambda one: one.start)
-
-
-def _is_in(one: Placed, others: Sequence[Placed]) -> bool:
-    return any(one.start < other.end and one.end > other.start for other in others)
 
 
 def _cuts(one: Placed, others: Sequence[Placed]) -> bool:
@@ -195,10 +194,6 @@ def _lists(found: Sequence[Placed], text: str) -> list[Span]:
             start = lists.pop().start if lists and lists[-1].end == one.end else one.start
             lists.append(Span("", start, other.end))
     return lists
-
-
-def _outside(found: Sequence[One], others: Sequence[Placed]) -> list[One]:
-    return [one for one in found if not _is_in(one, others)]
 
 
 def _is_trailing(text: str, match: re.Match[str]) -> bool:

@@ -10,8 +10,9 @@ from typing import Any
 from agents.parser.cues import Anchor
 from agents.parser.devices import Mention
 from agents.parser.drafts import Context, Draft, Drafts
-from agents.parser.reading import Clause, Fragment, Placed, Reading
+from agents.parser.reading import Clause, Fragment, Reading
 from agents.parser.signals import chosen
+from agents.parser.spans import Placed
 from agents.taskgraph import Condition, Reference
 
 ORIGIN = re.compile(

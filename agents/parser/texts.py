@@ -8,7 +8,8 @@ from typing import NamedTuple
 from agents.parser.cues import Anchor
 
 _PEOPLE = re.compile(
-    r"(?:值班(?:长|主任|经理|工程师)|[\u3400-\u9fff]{0,4}班长|值班员?|调度(?:员|室)?|中控室?|机修(?:班|工)?|电工班?|钳工|仪表(?:班|工)|主任|经理|师傅|领导|厂长|仓库|车间|工程师|主管"
+    r"(?:值班(?:长|主任|经理|工程师)|大家|全体(?:人员|员工)?|所有人|各班组?|"
+    r"[\u3400-\u9fff]{0,4}班长|值班员?|调度(?:员|室)?|中控室?|机修(?:班|工)?|电工班?|钳工|仪表(?:班|工)|主任|经理|师傅|领导|厂长|仓库|车间|工程师|主管"
     r"|[\u3400-\u9fff]{1,5}?(?:班|科|室|组|队|部|员|工|长|处))"
 )
 _TO_WORDS = r"(?P<to>(?:[\w/-]+ ?){1,3}?)"
@@ -47,6 +48,7 @@ _SUBJECT = re.compile(
     r"(?:^|[,;.:?!] ?|(?<![a-z])(?:and|then) )(?:the |our |an? )?(?P<to>[\w ]+?) (?:is|are|should|has|have|"
     r"must|needs?|needs|shall|will|want|wants|ought)\b[^,;.]*$"
 )
+_WHEN = re.compile(r"(?:if|when|once|as soon as|in case|unless)(?![a-z])|如果|要是|一旦|假如|除非")
 _KNOWING = re.compile(r"(?:^|[,;.:?!] ?|(?<![a-z])(?:and|then|please) )(?:the |our |an? )?(?P<to>[\w ]+?) $")
 _MESSAGE = re.compile(r"(?:send|put|pass|give|post)\w* (?:out )?(?:a|the) ")
 
@@ -82,9 +84,17 @@ class Told(NamedTuple):
 
 
 def told(text: str, anchor: Anchor, end: int) -> Told:
+    """As `_told`; a condition is nothing that anybody is told."""
+    found = _told(text, anchor, end)
+    if found.text is not None and _WHEN.match(found.text.text.lower()):
+        return found._replace(text=None)
+    return found
+
+
+def _told(text: str, anchor: Anchor, end: int) -> Told:
     """Who and what a cue of telling is followed by, up to `end` at the latest.
 
-    >>> told("tell maintenance that the seal leaks", Anchor("notify", 0, 4, "tell"), 36)[:2]
+    >>> _told("tell maintenance that the seal leaks", Anchor("notify", 0, 4, "tell"), 36)[:2]
     ('maintenance', Words(text='the seal leaks', start=22, end=36))
     """
     said = anchor.text
@@ -153,8 +163,9 @@ def _told_in_chinese(text: str, anchor: Anchor, end: int) -> Told:
         return Told("" if whom["to"] in _ME else whom["to"], _rest(text, anchor.end, end), end)
     rest = re.match(r"[^,，。；;？！?!]*", text[anchor.end : end])
     said = rest.group() if rest else ""
-    if said.lstrip().startswith((":", "：")):
-        return Told("", _rest(text, anchor.end, end), end)
+    if ":" in said:
+        to, _, _ = said.partition(":")
+        return Told(to.strip(), _rest(text, anchor.end + len(to), end), end)
     match = _PEOPLE.match(said)
     if match is None and not said.strip():
         return Told("", _rest(text, anchor.end, end), end)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from agents.parser.tokens import chinese_number, number_word
+from agents.parser.spans import Cover, apart
+from agents.parser.tokens import CHINESE_DIGITS, chinese_number, number_word
 
 MINUTE, HOUR, DAY, WEEK, MONTH = 60, 3_600, 86_400, 604_800, 2_592_000
 UNITS = {
@@ -52,7 +53,7 @@ NAMED = {
 }
 _WORDS = "(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|ninety)"
 _NUMBER = (
-    r"(?<![\d.])\d+(?:\.\d+)?\s?|[零一二两三四五六七八九十百千万]+|半"
+    rf"(?<![\d.])\d+(?:\.\d+)?\s?|{CHINESE_DIGITS}|半"
     rf"|(?<![a-z])(?:half(?: an?)?|a quarter of an?|an?|{_WORDS}(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?)[ -]"
 )
 _EN_UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|[smhd])(?![a-z/])"
@@ -91,7 +92,7 @@ def periods(sentence: str) -> list[Span]:
     found = [span for match in _LAST.finditer(sentence) if (span := _last(match)) is not None]
     found += [Span(NAMED[match.group()], match.start(), match.end()) for match in _NAMED.finditer(sentence)]
     found += [span for match in _CLOCKS.finditer(sentence) if (span := _clocks(match)) is not None]
-    return _apart(found)
+    return apart(sorted(found, key=_longest), len(sentence))
 
 
 def durations(sentence: str) -> list[Span]:
@@ -100,13 +101,13 @@ def durations(sentence: str) -> list[Span]:
     >>> [span.value for span in durations("mute it for half an hour, 屏蔽两小时, for 1.5 h, an hour and a half")]
     ['1800', '7200', '5400', '5400']
     """
-    taken = periods(sentence)
+    taken = Cover(len(sentence), periods(sentence))
     found = []
     for match in _FOR.finditer(sentence):
         seconds = _seconds(match)
-        if seconds is not None and not any(match.start() < span.end and match.end() > span.start for span in taken):
+        if seconds is not None and not taken.touches(match.start(), match.end()):
             found.append(Span(f"{seconds:g}", match.start(), match.end()))
-    return _apart(found)
+    return apart(sorted(found, key=_longest), len(sentence))
 
 
 def _last(match: re.Match[str]) -> Span | None:
@@ -180,10 +181,6 @@ def _clock(parts: tuple[str | None, ...], text: str | None) -> tuple[int, int] |
     return (value, minutes) if value <= MIDNIGHT and minutes < MINUTES else None
 
 
-def _apart(found: list[Span]) -> list[Span]:
-    """The longest of those that overlap, in order."""
-    taken: list[Span] = []
-    for span in sorted(found, key=lambda span: span.start - span.end):
-        if all(span.end <= held.start or span.start >= held.end for held in taken):
-            taken.append(span)
-    return sorted(taken, key=lambda span: span.start)
+def _longest(span: Span) -> int:
+    """Of those that overlap, the longest counts."""
+    return span.start - span.end

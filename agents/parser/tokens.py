@@ -25,6 +25,9 @@ _DIGITS = {character: number for number, character in enumerate("零一二三四
 _PLACES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000}
 NO_NUMBER = r"(?!一(?:下(?!午)|声|并|直|样|定|些|旦|切|遍|起))"
 """Where 一 counts nothing: 停一下, 说一声, 一起."""
+_SAID = "零一二两三四五六七八九十百千万"
+CHINESE_DIGITS = rf"(?<![{_SAID}])[{_SAID}]{{1,16}}(?![{_SAID}])"
+"""A number as people say it, whole: a longer run of them is none, and is not looked through again from each of its places."""
 _CHINESE_NUMBER = re.compile(NO_NUMBER + r"[零〇一二两三四五六七八九十百千万]+")
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agents.interpreter import Interpreter
 from agents.parser.orders import ACTS, DEVICES
-from tests.agents.plans import FOLDER, NAMES
+from tests.agents.plans import ASKED, FOLDER, NAMES
 
-ASKED = Interpreter()
 NO_ORDERS = """
 do not stop pump-7
 don't isolate it
@@ -87,6 +85,16 @@ ORDERS = [
     ("麻烦把7号泵停掉", "stop"),
     ("7号泵停下", "stop"),
     ("let's get pump-7 started", "start"),
+    ("would you be so kind as to stop pump-7", "stop"),
+    ("I'd like pump-7 stopped", "stop"),
+    ("give pump-7 a restart", "restart"),
+    ("pump-7 needs a reset", "reset"),
+    ("stop the pump pump-7 straight away", "stop"),
+    ("start pump-7 as soon as possible", "start"),
+    ("停一下7号泵", "stop"),
+    ("能不能帮我把7号泵停一下？", "stop"),
+    ("赶快把7号泵给停了", "stop"),
+    ("pump-7 stop一下", "stop"),
 ]
 
 
