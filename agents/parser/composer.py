@@ -24,7 +24,12 @@ from agents.taskgraph import Condition, TaskGraph
 _GO_AHEAD = re.compile(r"(?<![a-z])(?:do (?:it|so|that)|go ahead(?: and do it)?)(?![a-z])|就(?:做|执行|这么办|动手)")
 _BEFORE = re.compile(r"(?<![a-z])(?:before|prior to) (?:[^\s,;.]+ ){0,4}$")
 _AFTER = re.compile(r"(?<![a-z])(?:after|once|as soon as) (?:[^\s,;.]+ ){0,4}$")
-_PLAIN_VALUE = re.compile(r"\W*(?:please )?(?:the )?◆ ?○? ?(?:to|at|on|=|:)? ?●(?: ?,? ?(?:please|pls|plz|now))*\W*")
+_POLITE_VALUE = r"(?:the )?◆ ?○? ?(?:to|at|on|=|:)? ?●"
+_PLAIN_VALUE = re.compile(
+    rf"\W*(?:(?:the )?◆ ?○? ?(?:to|=) ?●|(?:please|pls|plz|请|麻烦|帮我) ?{_POLITE_VALUE}"
+    rf"|{_POLITE_VALUE}(?: ?,? ?(?:please|pls|plz|now))+)\W*"
+)
+"""`FV-302 40 % please`: without a courtesy or a `to` it may as well be what somebody has read off."""
 _THINGS = re.compile(r"device|everything|equipment|anything|设备|东西|仪表")
 _ONE_MORE = re.compile(r"^\W*(?:and )?(?:one|another|the same)(?: one)? (?:for|on|to)(?![a-z])", re.IGNORECASE)
 _UNCONDITIONAL = re.compile(r",.*and|[,，].*(?:并|另外|同时)")
@@ -180,13 +185,18 @@ class Composer:
         """A signal of a device, or a device and a value, need no verb."""
         clause = self.reading.clauses([])[0]
         whole = self.reading.lower
-        if _PLAIN_VALUE.fullmatch(signs(self.reading, 0, len(whole), ())) and not self._conditionals:
+        if self.says_value():
             clause.anchors.append(Anchor("set_point", 0, 0, whole))
         elif self.scene.signals(clause) or (self.scene.named(clause) and self.reading.periods):
             clause.anchors.append(Anchor("signal_history", 0, 0, whole))
         elif (self.reading.types or self.reading.zones) and not self.scene.named(clause):
             clause.anchors.append(Anchor("find_devices", 0, 0, whole))
         return [clause] if clause.anchors else []
+
+    def says_value(self) -> bool:
+        """Whether the sentence is nothing but a device and what it is to be set to."""
+        whole = signs(self.reading, 0, len(self.reading.lower), ())
+        return _PLAIN_VALUE.fullmatch(whole) is not None and not self._conditionals
 
     def _split(self, clause: Clause) -> list[Clause]:
         """Fragments without a cue that begin the same anew for another device: `and fan-2 to 600`, `then valve-12`."""

@@ -60,7 +60,7 @@ def guessed(reading: Reading, encoder: Encoder, head: IntentHead) -> list[tuple[
         if composer.is_open(fragment) and _is_language(words := plain_words(reading, fragment))
     ]
     open_parts = _bounded(open_parts[:MOST])
-    if not open_parts:
+    if not open_parts or composer.says_value():
         return []
     chances = head.probabilities(encoder.encode([words for _, words in open_parts]))
     plain = reading.signals and reading.devices  # the readings of a device are asked for without a verb, too

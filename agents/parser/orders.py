@@ -73,7 +73,7 @@ def ordered(
         if anchor.tool in DEVICES:
             if _is_order(reading, anchor, conditions):
                 kept.append(anchor)
-                questions += _timed(reading, anchor, anchors)
+                questions += _timed(reading, anchor, anchors, conditions)
             elif not _is_of_others(anchor, anchors, reading):
                 doubtful.append(anchor)
         elif anchor.tool not in ACTS or _is_meant(reading, anchor):
@@ -213,7 +213,7 @@ def _fits_chinese(anchor: Anchor, parts: _Parts) -> bool:
         return False
     if VALUE in ahead.replace(f"从{VALUE}", ""):
         return False  # a number before the verb is not the one to be set: 把1、2、◆速度设为●
-    if (behind.startswith("了") or anchor.text.endswith("了")) and not re.search(r"[把将让]|给我", ahead):
+    if ("了" in behind or anchor.text.endswith("了")) and not re.search(r"[把将让]|给我", ahead):
         return False  # 停了 tells of it, 把它停了 orders it
     return BEFORE_ZH.fullmatch(ahead) is not None and AFTER_ZH.fullmatch(behind) is not None
 
@@ -277,15 +277,16 @@ def _is_meant(reading: Reading, anchor: Anchor) -> bool:
     )
 
 
-def _timed(reading: Reading, anchor: Anchor, anchors: Sequence[Anchor]) -> list[str]:
-    """Devices are told now or not at all."""
+def _timed(reading: Reading, anchor: Anchor, anchors: Sequence[Anchor], conditions: Sequence[Conditional]) -> list[str]:
+    """Devices are told now or not at all; a time in a condition is the condition's."""
     part = next((part for part in reading.fragments if part.start <= anchor.start < part.end), None)
     if part is None:
         return []
     others = [one.start for one in anchors if one.start > anchor.start and one.start < part.end]
     end = min(others, default=part.end)
     match = LATER.search(reading.lower, part.start, end + len(":00"))
-    spans = [(one.start, one.end) for one in (*reading.durations, *reading.periods) if part.start <= one.start < end]
+    times = [(one.start, one.end) for one in (*reading.durations, *reading.periods) if part.start <= one.start < end]
+    spans = [span for span in times if not any(one.start <= span[0] < one.end for one in conditions)]
     if match is None and not spans:
         return []
     when = match.group() if match else reading.text[spans[0][0] : spans[0][1]]

@@ -28,7 +28,7 @@ def reason(scene: Scene, anchor: Anchor, clause: Clause) -> str | None:
 
 def _unprefixed(text: str) -> str:
     text = re.sub(r"^\W*(?:for|until|of|at|on|in)(?![a-z]).*$", "", text.strip(), flags=re.IGNORECASE)
-    return re.sub(r"^(?:直?到|等).*(?:为止|正常|恢复)$|^(?:的?源头|根源|根因|源设备)$", "", text)
+    return re.sub(r"^(?:直?到|等).*(?:为止|正常|恢复)$|^的?(?:源头|根源|根因|源)(?:的?设备|那台)?$", "", text)
 
 
 def to_do(scene: Scene, anchor: Anchor, clause: Clause) -> str | None:

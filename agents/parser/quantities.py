@@ -40,9 +40,9 @@ _NUMBER = (
 _QUANTITY = re.compile(rf"(?P<number>{_NUMBER})\s?(?P<unit>{_UNIT})?")
 _ABOVE = (
     r"more than|over|above|beyond|exceed(?:s|ed|ing)?|greater than|higher than|larger than|at least|upwards of|>=?"
-    r"|超过|多于|高于|大于|超出|超|不止|至少"
+    r"|超过|多于|高于|大于|超出|突破|高过|大过|超|不止|至少"
 )
-_BELOW = r"less than|fewer than|under|below|lower than|smaller than|at most|beneath|<=?|低于|少于|小于|不足|不到|至多"
+_BELOW = r"less than|fewer than|under|below|lower than|smaller than|at most|beneath|<=?|低于|少于|小于|跌破|低过|不足|不到|至多"
 _COMPARED = re.compile(
     rf"(?:by )?(?P<word>{_ABOVE}|{_BELOW})\s?(?P<number>{_NUMBER})\s?(?P<unit>{_UNIT})?(?:以上|以下)?"
     r"(?: ?(?:s|secs?|seconds)(?![a-z])|秒)?"
