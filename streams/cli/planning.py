@@ -73,7 +73,7 @@ def _plans(planner: Planner, asked: list[Request]) -> Iterator[Planned]:
 def _heard(began: float, heard: Heard) -> None:
     found = f", held out: tools F1 {heard.figures[0]:.3f}, links F1 {heard.figures[1]:.3f}" if heard.figures else ""
     passed = time.monotonic() - began
-    left = passed * (1 / heard.share - 1)
+    left = max(passed * (1 / heard.share - 1), 0.0)
     at = f"member {heard.member}, round {heard.round} of {heard.of}"
     say(f"{at}: loss {heard.loss:.3f}{found}; {passed:.0f} s passed, about {left:.0f} s left")
 

@@ -25,7 +25,7 @@ MEMBERS, PARTS, LAYERED_PARTS = 4, 8, 12
 """Of so many parts each member leaves one out."""
 LEAST_TIMES = 3
 NEIGHBOUR_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-PATIENCE = 2
+PATIENCE = 3
 """Rounds that may pass without being better on what is held out."""
 
 Figures = tuple[float, float]
