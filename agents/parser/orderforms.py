@@ -86,6 +86,11 @@ TAKEN_BACK = re.compile(
     r"|(?<![a-z])(?:approves?|approved|agrees?|permission|for example|e\.g|i\.e|suppose|imagine)(?![a-z])"
     r"|算了|开玩笑|等等|等一?下|先等|慢着|作废|不用了|等.{1,8}(?:再|后)|同意|批准|许可|例如|比如|假设"
 )
+REPORTED = re.compile(
+    r"(?<![a-z])(?:says|said|wrote|writes|claims|claimed) (?:the )?[a-z]+(?: [a-z]+)?[.!]?$"
+    r"|, ?(?:the )?[a-z]+(?: [a-z]+)? (?:says|said|wrote|writes|claims|claimed|told (?:me|us))(?![a-z])"
+)
+"""`stop pump-7, says Bob`"""
 TOLD_BEFORE = re.compile(
     r"(?<![a-z])(?:said|says|say|told|tells|log|logs|operator|manual|quote|note|translate|example|"
     r"command|wants?|wrote|writes|reads?|label|sign|subject|from|runbook|step"
@@ -114,6 +119,7 @@ ASKED_OTHER = re.compile(
 LATER = re.compile(
     r"(?<![a-z])(?:at (?:\d{1,2}(?::\d\d|(?= ?(?:am|pm|o'clock|h\b)))|noon|midnight|dawn|night|(?:one|"
     r"two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) o'clock)"
+    r"|in (?:an?|case of(?: an)?) emergency"
     r"|tomorrow|tonight|later(?: on| today)?|next (?:week|month|shift|day|hour|time)|this (?:evening|afternoon|night)"
     r"|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|every (?:day|hour|morning|night|week|\d)|daily|"
     r"hourly|soon(?! as possible)|eventually)(?![a-z])"

@@ -35,6 +35,7 @@ from agents.parser.orderforms import (
     PASSIVE,
     PAST,
     POLITE_ZH,
+    REPORTED,
     RESTARTED,
     SIGNAL,
     TAIL,
@@ -89,7 +90,8 @@ def ordered(
     ]
     if any(anchor.tool in ACTS for anchor in kept):
         questions += _unclear(reading, kept, conditions, masked)
-    if any(anchor.tool in DEVICES for anchor in kept) and TAKEN_BACK.search(_outside(reading.lower, conditions, masked)):
+    said = _outside(reading.lower, conditions, masked)
+    if any(anchor.tool in DEVICES for anchor in kept) and (TAKEN_BACK.search(said) or REPORTED.search(reading.lower)):
         questions.append("Something in this takes back what is asked for. What is to be done?")
     return Ordered(kept, list(dict.fromkeys(questions)))
 
@@ -190,7 +192,7 @@ def _is_open(anchor: Anchor, parts: _Parts) -> bool:
     beside = parts.ahead + parts.behind
     if DENIED.search(f"{parts.ahead} | {parts.behind}") or re.search(r"\d", beside):
         return True
-    return anchor.tool != "set_point" and (VALUE in beside or SIGNAL in parts.behind)
+    return anchor.tool != "set_point" and (VALUE in beside or SIGNAL in beside)
 
 
 def _fits_english(anchor: Anchor, parts: _Parts) -> bool:
@@ -211,8 +213,8 @@ def _fits_chinese(anchor: Anchor, parts: _Parts) -> bool:
     ahead, behind = parts.ahead.replace("¤", ""), parts.behind.replace("¤", "")
     if (anchor.tool != "set_point" and SIGNAL in ahead) or (anchor.text.isascii() and PAST.search(anchor.text.strip())):
         return False
-    if VALUE in ahead.replace(f"从{VALUE}", ""):
-        return False  # a number before the verb is not the one to be set: 把1、2、◆速度设为●
+    if VALUE in ahead.replace(f"从{VALUE}", "") or ahead.rstrip().endswith("的"):
+        return False  # a number before the verb is not the one to be set: 把1、2、◆速度设为●; ◆的启停 is a noun
     if ("了" in behind or anchor.text.endswith("了")) and not re.search(r"[把将让]|给我", ahead):
         return False  # 停了 tells of it, 把它停了 orders it
     return BEFORE_ZH.fullmatch(ahead) is not None and AFTER_ZH.fullmatch(behind) is not None
