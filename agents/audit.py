@@ -9,6 +9,7 @@ Written by whoever keeps the ledger.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -51,6 +52,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
     claimed: bool = False
 
 
+_HEAD = re.compile(r"(?:\d{1,18}:)?[0-9a-f]{64}")
+
+
 class Head(NamedTuple):
     """The end of a chain; to be kept elsewhere, since only it shows that lines are missing at the end."""
 
@@ -67,6 +71,10 @@ class Row(NamedTuple):
     number: int
     line: bytes
     digest: bytes
+
+
+class HeadError(ValueError):
+    """What was given is no head."""
 
 
 class BrokenError(Exception):
@@ -129,9 +137,11 @@ def _chained(before: bytes, raw: bytes) -> bytes:
 def checked(rows: Iterable[Row], *, head: str | None = None) -> Iterator[tuple[Line, bytes]]:
     """The lines and digests of a chain, as far as it holds. `head`: one that was kept, or its digest; it must be among them.
 
-    Raises BrokenError.
+    Raises BrokenError, HeadError.
     """
-    before, expected, found = NOTHING, 1, head is None
+    if head is not None and _HEAD.fullmatch(head) is None:
+        raise HeadError("a head is a number, a colon and 64 hexadecimal digits, or these alone")
+    before, expected, found = NOTHING, 1, head in (None, NOTHING.hex(), str(Head(0, NOTHING)))
     for row in rows:
         if row.number != expected:
             raise BrokenError(expected, f"is not there; the next one is {row.number}")

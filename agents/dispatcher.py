@@ -234,8 +234,8 @@ class Dispatcher:
             return self._recorded(held.then(OUTCOMES[body.status], event.stamp.at, detail, step=Step.RESULT))
 
     def expire(self, now: Micros) -> list[Entry]:
-        """Close what was sent and not answered, or waited and was not approved, in time."""
-        reasons = {Stage.SENT: "no answer in time", Stage.WAITING: "not approved in time"}
+        """Close what was not answered, approved or sent in time; the last where the process died before it could."""
+        reasons = {Stage.SENT: "no answer in time", Stage.WAITING: "not approved in time", Stage.ALLOWED: "not sent in time"}
         with self._lock:
             due = [entry for stage in reasons for entry in self._ledger.at_stage(stage) if now >= entry.action.expiry]
             return [self._recorded(entry.then(Stage.EXPIRED, now, reasons[entry.stage], step=Step.EXPIRY)) for entry in due]

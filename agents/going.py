@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.arguments import ArgumentError, resolved
 from agents.run import Run, TaskState
 from agents.taskgraph import Task
 from agents.toolset import ANY, ToolSet
-
-if TYPE_CHECKING:
-    from agents.scheduler import Call  # which knows this module
+from agents.workshop import Call
 
 
 class LeftOutError(Exception):
@@ -26,10 +24,11 @@ class LeftOutError(Exception):
 
 @dataclass
 class Going:
-    """A run under way. `calls`: what is being used now; `done` once nothing comes of it any more."""
+    """A run under way. `calls`: what is being used now; `done` once nothing comes of it any more; `stale`: it must not act."""
 
     run: Run
     ended: dict[str, asyncio.Event]
+    stale: bool = False
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
     broken_off: set[str] = field(default_factory=set)

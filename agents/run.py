@@ -120,6 +120,10 @@ class Runs(Protocol):
 
     async def run(self, run_id: str) -> Run | None: ...
 
+    async def state(self, run_id: str) -> RunState | None:
+        """Of a rule's run also when no more than its id is kept."""
+        ...
+
     async def trace(self, run_id: str, *, brief: bool = False) -> list[Step]:
         """Every step of a run, oldest first; `brief`: without outputs."""
         ...

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -21,23 +20,14 @@ from agents.going import Going, LeftOutError, hindrance, takes_anything, told
 from agents.run import Order, Run, Runs, RunState, Step, TaskState, summed
 from agents.taskgraph import Task
 from agents.toolset import Effect, Tool, ToolSet
+from agents.workshop import Call, Part, ToolError, TransientError, UnknownOutcomeError, Workshop
+from schemas.action import RUNBOOK, moment
 from schemas.event import Micros, rfc3339
 
 logger = logging.getLogger(__name__)
+TOO_OLD = "nothing happened in this run for too long before its turn came: ask again if it is still wanted"
 LARGEST_OUTPUT = 4_000_000
 """Bytes that a task may put out."""
-
-
-class ToolError(Exception):
-    """A tool cannot do what is asked, and could not if asked again; the message is for the one who asked."""
-
-
-class TransientError(Exception):
-    """A tool could not do it this time."""
-
-
-class UnknownOutcomeError(Exception):
-    """Nobody can say whether the effect happened."""
 
 
 class BusyError(Exception):
@@ -48,53 +38,17 @@ class NoSuchRunError(LookupError):
     """No run has this id."""
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What became of a task before this one, for tools that tell of it."""
-
-    key: str
-    tool: str
-    state: TaskState
-    outputs: Mapping[str, Any]
-    detail: str
-    arguments: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One use of a tool, its arguments final. `waits` is to be called when it begins to wait for a person."""
-
-    order: Order
-    task: Task
-    tool: Tool
-    arguments: Mapping[str, Any]
-    parts: tuple[Part, ...]
-    waits: Callable[[str], Awaitable[None]]
-
-
-class Workshop(Protocol):
-    """Where the tools are."""
-
-    async def use(self, call: Call) -> Mapping[str, Any]:
-        """The tool's outputs. Raises ToolError, TransientError, UnknownOutcomeError."""
-        ...
-
-    async def preview(self, call: Call) -> Mapping[str, Any]:
-        """What a tool that would leave something behind would put out; nothing changes. Raises ToolError."""
-        ...
-
-    async def withdraw(self, call: Call, actor: str) -> bool:
-        """Somebody has cancelled the run: what only waits for approval shall not happen any more.
-
-        Whether it may have happened, or is under way: then `use` tells what became of it.
-        """
-        ...
-
-
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """`at_once`: tasks that read or write files, over all runs. Times in seconds; each retry waits `factor` times longer."""
+    """`at_once`: tasks that read or write files, over all runs. Times in seconds; each retry waits `factor` times longer.
+
+    `runs` are under way at most, of which rules may have all but those `for_people`. A run that nothing has happened in for
+    `fresh` seconds, as nobody was there to go on with it, acts no more: what it has read and why it was asked for are of then.
+    """
 
     at_once: int = 8
     runs: int = 64
+    for_people: int = 16
+    fresh: float = 1_800.0
     seconds: float = 30.0
     attempts: int = 3
     first_wait: float = 0.5
@@ -134,11 +88,11 @@ class Scheduler:
             held = await self._held(run_id)
             if held.state is not RunState.PLANNED:
                 return self._newest(held)
-            if len(self._going) >= self._limits.runs:
+            if len(self._going) >= self._most(held.order):
                 raise BusyError(f"{len(self._going)} runs are under way: try again later")
             if not await self._runs.begin(run_id, self._now()):
                 return await self._held(run_id)
-            self._enqueue(msgspec.structs.replace(held, state=RunState.RUNNING))
+            self._enqueue(msgspec.structs.replace(held, state=RunState.RUNNING), stale=self._is_stale(held))
             return self._newest(held)
 
     async def cancel(self, run_id: str, actor: str) -> Run:
@@ -157,7 +111,7 @@ class Scheduler:
             await self._runs.cancel(run_id, actor, self._now())
             going.run = msgspec.structs.replace(going.run, cancelled_by=going.run.cancelled_by or actor)
         for key, call in list(going.calls.items()):
-            if call.tool.effect is Effect.ACT and not call.order.dry:
+            if _acts(call):
                 await self._workshop.withdraw(call, actor)
             else:
                 going.broken_off.add(key)
@@ -175,6 +129,14 @@ class Scheduler:
         going = self._going.get(run_id)
         return going.run if going is not None else await self._runs.run(run_id)
 
+    async def state(self, run_id: str) -> RunState | None:
+        """None if no run has, or of those of rules had, this id."""
+        return await self._runs.state(run_id)
+
+    async def unfinished(self) -> list[Run]:
+        """What was begun and has not ended, oldest first."""
+        return await self._runs.unfinished()
+
     async def planned(self, role: str) -> list[Run]:
         """What somebody of this role has planned and nobody has begun, oldest first."""
         return await self._runs.planned(role)
@@ -191,7 +153,7 @@ class Scheduler:
     async def recover(self) -> None:
         """After a start, before anything else: go on with the runs that the last process did not end."""
         for run in await self._runs.unfinished():
-            self._enqueue(run)
+            self._enqueue(run, stale=self._is_stale(run))
 
     async def run(self) -> None:
         """Until cancelled, or until the store fails: what is not on record must not be done."""
@@ -204,8 +166,16 @@ class Scheduler:
             for left in self._going.values():
                 left.done.set()
 
-    def _enqueue(self, run: Run) -> None:
-        going = Going(run, {task.key: asyncio.Event() for task in run.order.graph.tasks})
+    def _most(self, order: Order) -> int:
+        """Runs beside which one of this order may begin: a storm of alarms must not keep people out."""
+        limits = self._limits
+        return max(1, limits.runs - limits.for_people) if order.role == RUNBOOK else limits.runs
+
+    def _is_stale(self, run: Run) -> bool:
+        return self._clock() - moment(run.updated_at) > self._limits.fresh * 1e6
+
+    def _enqueue(self, run: Run, *, stale: bool) -> None:
+        going = Going(run, {task.key: asyncio.Event() for task in run.order.graph.tasks}, stale=stale)
         self._going[run.order.run_id] = going
         self._queue.put_nowait(going)
         self._tell(run, None)
@@ -245,6 +215,9 @@ class Scheduler:
         if going.run.cancelled_by is not None and not await self._has_acted(going, call):
             await self._step(going, task, TaskState.CANCELLED, detail=f"cancelled by {going.run.cancelled_by}")
             return
+        if going.stale and _acts(call) and not await self._has_acted(going, call):
+            await self._step(going, task, TaskState.FAILED, detail=TOO_OLD)
+            return
         await self._use(going, call)
 
     def _prepared(self, going: Going, task: Task) -> Call:
@@ -263,10 +236,9 @@ class Scheduler:
             raise LeftOutError(TaskState.FAILED, f"{type(error).__name__}: {error}") from error
 
     async def _has_acted(self, going: Going, call: Call) -> bool:
-        """Of a cancelled run: whether a task had begun to act before the process died."""
+        """Of a run that is given up: whether a task had begun to act before the process died."""
         begun = going.run.state_of(call.task.key) in {TaskState.RUNNING, TaskState.WAITING}
-        acts = call.tool.effect is Effect.ACT and not call.order.dry
-        return begun and acts and await self._workshop.withdraw(call, going.run.cancelled_by or "")
+        return begun and _acts(call) and await self._workshop.withdraw(call, going.run.cancelled_by or call.order.principal)
 
     def _call(self, going: Going, task: Task, tool: Tool, arguments: Mapping[str, Any]) -> Call:
         run = going.run
@@ -383,6 +355,10 @@ class Scheduler:
 
     def _now(self) -> str:
         return rfc3339(self._clock())
+
+
+def _acts(call: Call) -> bool:
+    return call.tool.effect is Effect.ACT and not call.order.dry
 
 
 def _check_size(call: Call, outputs: Mapping[str, Any]) -> None:

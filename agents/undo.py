@@ -38,7 +38,7 @@ INVERSES: Mapping[str, Inverse] = {
 
 
 def undoing(entry: Entry, ledger: Ledger, *, principal: str, role: str, now: Micros) -> Action:
-    """The action that undoes another. Its id follows from that one, so there is one; if it was refused, another attempt.
+    """The action that undoes another. Its id follows from that one, so there is one; if nothing came of it, another attempt.
 
     Raises NotUndoableError.
     """
@@ -68,12 +68,13 @@ def _kept(arguments: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]
 
 
 def _free(done: Action, ledger: Ledger) -> str:
-    """The id of the next attempt. Raises NotUndoableError where one is under way or was made."""
+    """The id of the next attempt, if nothing came of those before. Raises NotUndoableError."""
     for attempt in range(MOST):
         name = derived("action", done.site, "undo", done.action_id, attempt)
         held = ledger.entry(name)
         if held is None:
             return name
-        if held.claimed_at is not None or held.stage not in (Stage.REFUSED, Stage.EXPIRED):
+        unsent = held.claimed_at is None and held.stage in (Stage.REFUSED, Stage.EXPIRED)
+        if not unsent and held.stage is not Stage.FAILED:
             raise NotUndoableError(f"action {done.action_id} is undone by {name}, which is {held.stage}")
     raise NotUndoableError(f"action {done.action_id} was to be undone {MOST} times, and never might be")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Self
 
 import msgspec
@@ -244,19 +245,12 @@ class Topology:
 
     def devices(self) -> Iterator[Device]:
         """Every device that is known or named, in no order."""
-        for device_id in self._named():
-            device = self.device(device_id)
-            if device is not None:
-                yield device
+        return (device for device_id in self._named() if (device := self.device(device_id)) is not None)
 
     def edges(self) -> Iterator[Edge]:
         """Every edge that stands, those from `parent` and `children` included."""
-        for key in self.links.newest:
-            if (edge := self.edge(key)) is not None:
-                yield edge
-        for key in self._claims:
-            if key not in self.links.newest and (edge := self.edge(key)) is not None:
-                yield edge
+        claimed = (key for key in self._claims if key not in self.links.newest)
+        return (edge for key in chain(self.links.newest, claimed) if (edge := self.edge(key)) is not None)
 
     def edge(self, key: EdgeKey) -> Edge | None:
         """The edge of this key, if it stands: the newest of what links, unlinks or claims it decides."""
@@ -282,9 +276,7 @@ class Topology:
 
     def edges_of(self, device_id: DeviceId) -> Iterator[Edge]:
         """The edges that begin or end at a device."""
-        for key in self._incident.of(device_id):
-            if (edge := self.edge(key)) is not None:
-                yield edge
+        return (edge for key in self._incident.of(device_id) if (edge := self.edge(key)) is not None)
 
     def keys_of(self, device_id: DeviceId) -> Sequence[EdgeKey]:
         """Of the edges at a device that stand or have stood; `edge` says which do."""

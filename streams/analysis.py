@@ -105,6 +105,7 @@ class Analysis:
             with made_to_stay():
                 self.pipeline.restore(held.snapshot)
             self._offset = self._seen = self._saved_offset = self.begun = held.offset
+            self._clock.noticed(held.plant_time(time.time()))
             logger.info("restored at record %d", held.offset)
 
     async def run(self) -> None:
@@ -148,6 +149,7 @@ class Analysis:
         for respond in self.responders:
             await respond(reaction, self.pipeline)
         self._clock.noticed(self.pipeline.now)
+        self._clock.heard(self.pipeline.watermark)
         for observe in self.observers:
             observe(reaction)
         self._offset = records[-1].offset + 1
@@ -168,7 +170,7 @@ class Analysis:
         self._saved = time.monotonic()
         if self._offset == self._saved_offset:
             return
-        offset = self._offset
+        offset, plant = self._offset, self._clock.now
 
         def taken() -> bytes | None:
             # Of a batch that broke off, the snapshot would know what nobody has been told.
@@ -178,7 +180,7 @@ class Analysis:
         if snapshot is None:
             logger.warning("no checkpoint: the records from %d on are not done, and will be taken in again", offset)
             return
-        await asyncio.to_thread(checkpoint.save, Checkpoint(offset, snapshot), self._path, self._crash)
+        await asyncio.to_thread(checkpoint.save, Checkpoint(offset, snapshot, plant, time.time()), self._path, self._crash)
         self._saved_offset = offset
         await self.log.commit(self.pipeline.site, CONSUMER, offset)
         await self.log.trim(self.pipeline.site, self._keep)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from schemas.event import Micros
 from streams.crashpoints import CrashPoint, CrashPoints
 
 DIGEST = 32
@@ -18,10 +19,16 @@ class DamagedError(Exception):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """The pipeline's state after all records before `offset`."""
+    """The pipeline's state after all records before `offset`, and the time then, in the `plant` and on the `wall`."""
 
     offset: int
     snapshot: bytes
+    plant: Micros = Micros(0)
+    wall: float = 0.0
+
+    def plant_time(self, wall: float) -> Micros:
+        """What time it is in the plant by now: it went on while nobody listened."""
+        return Micros(self.plant + max(0, round((wall - self.wall) * 1e6))) if self.plant else Micros(0)
 
 
 def save(checkpoint: Checkpoint, path: Path, crash: CrashPoints) -> None:

@@ -36,6 +36,9 @@ class CrashRuns:
     async def run(self, run_id: str) -> Run | None:
         return await self._runs.run(run_id)
 
+    async def state(self, run_id: str) -> RunState | None:
+        return await self._runs.state(run_id)
+
     async def trace(self, run_id: str, *, brief: bool = False) -> list[Step]:
         return await self._runs.trace(run_id, brief=brief)
 

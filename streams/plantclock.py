@@ -16,15 +16,27 @@ class PlantClock:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._at = Micros(0)
-        self._since = 0.0
+        self._dealt_with = self._arrived = (Micros(0), 0.0)
 
     def noticed(self, at: Micros) -> None:
         """What is of this time is dealt with, and on disk."""
-        if at > self._at:
-            self._at, self._since = at, self._monotonic()
+        if at > self._dealt_with[0]:
+            self._dealt_with = (at, self._monotonic())
+
+    def heard(self, at: Micros) -> None:
+        """Something of this time has come. It may wait for its turn, until the next event, where a plant speaks seldom."""
+        if at > self._arrived[0]:
+            self._arrived = (at, self._monotonic())
 
     @property
     def now(self) -> Micros:
         """0 before the first event."""
-        return Micros(0) if self._at <= 0 else Micros(self._at + round((self._monotonic() - self._since) * 1e6))
+        return self._since(*self._dealt_with)
+
+    @property
+    def latest(self) -> Micros:
+        """What clocks in the plant show by now, as far as events tell: for what must be in time there. Never before `now`."""
+        return max(self.now, self._since(*self._arrived))
+
+    def _since(self, at: Micros, then: float) -> Micros:
+        return Micros(0) if at <= 0 else Micros(at + round((self._monotonic() - then) * 1e6))

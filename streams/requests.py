@@ -29,6 +29,10 @@ from streams.responder import Responder
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
+FARTHEST = 86_400_000_000
+"""Microseconds by which the plant's clock may be told to go forward at once."""
+LATEST = moment("9000-01-01T00:00:00Z")
+"""No clock can go on much longer."""
 PAUSE = 1.0
 """Seconds before another try when the cluster is away."""
 
@@ -110,6 +114,8 @@ class Requests:
             request = msgspec.json.decode(record.value or b"", type=Request)
             for text in (request.facts.at, request.requested_at, request.expires_at):
                 moment(text)  # a time that is none would stop us later
+            if moment(request.facts.at) > (self._clock.now or LATEST) + FARTHEST:
+                raise ValueError("its facts are of a time far ahead, to which the plant's clock would jump")  # noqa: TRY301
             if request.site != self._site or request.cause.role != RUNBOOK:
                 raise ValueError("it is not asked for by a rule of this site")  # noqa: TRY301 - as all that is wrong with it
         except (msgspec.MsgspecError, ValueError, TypeError, OverflowError) as error:

@@ -93,13 +93,15 @@ class Responder:
 
     async def respond(self, reaction: Reaction, pipeline: Pipeline) -> None:
         """Do what a reaction asks for, as far as it is allowed, and take in what devices answered."""
+        # What has waited for this process to come back is not in time because it is looked at only now.
+        now = max(pipeline.now, self.clock.now)
         for action in reaction.actions:
             known = self._ledger.entry(action.action_id)
-            entry = await self._dispatcher.dispatch(action, topology=pipeline.topology, now=pipeline.now)
+            entry = await self._dispatcher.dispatch(action, topology=pipeline.topology, now=now)
             await self._tell([] if entry == known else [entry])
         await self.answered(reaction.results)
         if reaction.steps:
-            await self._tell(self._dispatcher.expire(pipeline.now))
+            await self._tell(self._dispatcher.expire(now))
 
     async def answered(self, events: Sequence[Event]) -> None:
         """Take in what devices answered, among whatever else."""

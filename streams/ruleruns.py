@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 
 from agents.run import RunState
 from agents.scheduler import BusyError, Scheduler
@@ -27,7 +26,8 @@ class RuleRuns:
     def __init__(self, scheduler: Scheduler, *, pause: float = PAUSE) -> None:
         self._scheduler = scheduler
         self._pause = pause
-        self._waiting: deque[str] = deque()
+        self._waiting: dict[str, None] = {}
+        """Ids in the order in which they were asked for."""
         self._more = asyncio.Event()
         self._held_up = False
 
@@ -41,8 +41,8 @@ class RuleRuns:
         del pipeline
         for order in reaction.orders:
             # An alarm that is told again asks again; to plan it again would tell subscribers of it again.
-            run = await self._scheduler.get(order.run_id) or await self._scheduler.plan(order)
-            if run.state is RunState.PLANNED and order.run_id not in self._waiting:
+            state = await self._scheduler.state(order.run_id) or (await self._scheduler.plan(order)).state
+            if state is RunState.PLANNED and order.run_id not in self._waiting:
                 self._wait(order.run_id)
         if reaction.orders:
             await self._begin()
@@ -56,12 +56,12 @@ class RuleRuns:
                 await asyncio.sleep(self._pause)
 
     def _wait(self, run_id: str) -> None:
-        self._waiting.append(run_id)
+        self._waiting[run_id] = None
         self._more.set()
 
     async def _begin(self) -> None:
         while self._waiting:
-            run_id = self._waiting[0]
+            run_id = next(iter(self._waiting))
             try:
                 run = await self._scheduler.start(run_id)
             except BusyError as error:
@@ -70,7 +70,6 @@ class RuleRuns:
                 self._held_up = True
                 return
             self._held_up = False
-            if self._waiting and self._waiting[0] == run_id:
-                self._waiting.popleft()
+            self._waiting.pop(run_id, None)
             logger.info("rule %s: run %s is %s", run.order.text, run_id, run.state)
         self._more.clear()

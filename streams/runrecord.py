@@ -12,8 +12,8 @@ from agents.scheduler import Scheduler
 from schemas.instruction import RunProgress
 from streams.findings import FindingStore
 
-RETOLD = 20
-"""The newest runs, of which something may not have been told when the last process ended."""
+RETOLD = 100
+"""The newest runs, of which something may not have been told when the last process ended, besides all that had not ended."""
 AT_ONCE = 200
 LONGEST = 1_000
 """Characters of a detail."""
@@ -31,7 +31,8 @@ class RunRecord:
 
     async def recover(self, scheduler: Scheduler) -> None:
         """Before the first step of this process."""
-        for run in reversed(await scheduler.newest(RETOLD)):
+        runs = {run.order.run_id: run for run in [*await scheduler.unfinished(), *reversed(await scheduler.newest(RETOLD))]}
+        for run in runs.values():
             steps = await scheduler.trace(run.order.run_id, brief=True)
             await self._store.add([*(of_step(run, step) for step in steps), of_run(run)])
 

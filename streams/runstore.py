@@ -18,12 +18,16 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state);
 CREATE TABLE IF NOT EXISTS steps (place INTEGER PRIMARY KEY, run_id TEXT NOT NULL, body BLOB NOT NULL, outputs BLOB) STRICT;
 CREATE INDEX IF NOT EXISTS steps_by_run ON steps (run_id);
+CREATE TABLE IF NOT EXISTS forgotten (run_id TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 ADD_OUTPUTS = "ALTER TABLE steps ADD COLUMN outputs BLOB"
 """In files of before, outputs are in the body."""
 COLUMNS = "run_id, state, updated_at, cancelled_by, body"
 MOST_PLANNED, MOST_ENDED = 1_000, 5_000
-"""Runs that are kept: of those that people planned and never began, and of those that have ended, the newest."""
+"""Runs that are kept, the newest: of those that people planned or cancelled, and of the others that have ended. Of a rule's run
+
+that is not kept, its id and how it ended are: an alarm that is told again must not have it made again.
+"""
 
 
 class _Brief(msgspec.Struct, rename="camel"):
@@ -95,6 +99,11 @@ class SqliteRuns:
     async def run(self, run_id: str) -> Run | None:
         return await self._database.run(lambda connection: _run(connection, run_id))
 
+    async def state(self, run_id: str) -> RunState | None:
+        query = "SELECT state FROM runs WHERE run_id = ?1 UNION ALL SELECT state FROM forgotten WHERE run_id = ?1"
+        row = await self._database.run(lambda connection: connection.execute(query, (run_id,)).fetchone())
+        return None if row is None else RunState(row[0])
+
     async def trace(self, run_id: str, *, brief: bool = False) -> list[Step]:
         return await self._database.run(lambda connection: _steps(connection, run_id, brief=brief))
 
@@ -115,11 +124,13 @@ def _forget(connection: sqlite3.Connection, *, planned: int, ended: int) -> None
     """The oldest beyond what is kept. What a runbook has planned is to run, and stays until it has."""
     role = "json_extract(CAST(body AS TEXT), '$.role')"
     for which, keep in (
-        (f"state = 'planned' AND {role} <> 'runbook'", planned),
-        ("state NOT IN ('planned', 'running')", ended),
+        (f"state = 'cancelled' OR state = 'planned' AND {role} <> 'runbook'", planned),
+        ("state NOT IN ('planned', 'running', 'cancelled')", ended),
     ):
         old = f"SELECT run_id FROM runs WHERE {which} ORDER BY place DESC LIMIT -1 OFFSET {keep}"  # noqa: S608 - text of this file
         gone = connection.execute(old).fetchall()
+        tomb = f"INSERT OR IGNORE INTO forgotten SELECT run_id, state FROM runs WHERE run_id = ? AND {role} = 'runbook'"  # noqa: S608
+        connection.executemany(tomb, gone)
         connection.executemany("DELETE FROM steps WHERE run_id = ?", gone)
         connection.executemany("DELETE FROM runs WHERE run_id = ?", gone)
 

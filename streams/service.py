@@ -111,7 +111,7 @@ class Service:
             parts.analysis.restore()
             parts.journal.restore()
             parts.clock.noticed(parts.analysis.pipeline.now)
-            await parts.responder.recover(parts.analysis.pipeline.now)
+            await parts.responder.recover(parts.clock.now)
             await parts.workroom.recover()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for name, part in (

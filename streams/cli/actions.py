@@ -12,11 +12,12 @@ from agents.dispatcher import Outcome
 from agents.entry import Stage
 from schemas.action import Progress
 from streams.cli.rooms import Where, opened
-from streams.cli.terminal import Data, Json, SiteName, Url, print_json, print_table, stacked
+from streams.cli.terminal import Data, Exit, Json, SiteName, Url, fail, print_json, print_table, stacked
 
 app = typer.Typer(no_args_is_help=True, help="Actions, and what waits for approval.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An action's id.")]
+NOTHING = {Stage.REFUSED, Stage.EXPIRED, Stage.FAILED}
 COLUMNS = ("action", "at", "stage", "rule", "detail")
 
 
@@ -41,6 +42,7 @@ def approve(action_id: Id, url: Url = None, data: Data = None, site: SiteName = 
     with opened(Where(url, data, site), acting=True) as room:
         found = room.approve(action_id)
     _print([found], "approved", json=json)
+    _fail_unless_going(found)
 
 
 @app.command()
@@ -80,6 +82,13 @@ def undo(action_id: Id, url: Url = None, data: Data = None, site: SiteName = Non
     with opened(Where(url, data, site), acting=True) as room:
         found = room.undo(action_id)
     _print([found], "to undo it", json=json)
+    _fail_unless_going(found)
+
+
+def _fail_unless_going(found: Progress) -> None:
+    """A script must be able to tell that nothing comes of it."""
+    if found.stage in NOTHING:
+        fail(f"it is {found.stage}: {found.detail}", Exit.WANTING)
 
 
 def _print(found: Sequence[Progress], title: str, *, json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agents.audit import BrokenError, Line
+from agents.audit import BrokenError, HeadError, Line
 from streams.cli.terminal import DATA, DataFolder, Exit, Json, fail, print_json, print_table, say, stacked
 from streams.folder import Folder
 from streams.ledger import AuditTrail, audit_trail
@@ -27,6 +27,8 @@ def verify(
     with _trail(data) as trail:
         try:
             found = trail.verify(head)
+        except HeadError as error:
+            fail(f"--head: {error}", Exit.USAGE)
         except BrokenError as error:
             fail(str(error), Exit.WANTING)
     say(f"{found.number} lines, in order; head {found}")

@@ -16,7 +16,7 @@ from agents.entry import Entry, Stage, Step
 from agents.identity import instructed
 from agents.policy import Decision
 from agents.run import Order
-from agents.scheduler import Call, ToolError, UnknownOutcomeError
+from agents.workshop import Call, ToolError, UnknownOutcomeError
 from schemas.action import MQTT, Action, Cause
 from schemas.device import DeviceId
 from schemas.event import Micros, rfc3339
@@ -33,7 +33,7 @@ GRACE = 5 * SECOND
 OPEN = (Stage.REQUESTED, Stage.ALLOWED)
 ANSWERED = (Step.RESULT, Step.SENDING)
 """Steps that tell the other side's word: that it was too late, say."""
-WITHDRAWN = "the run was cancelled"
+WITHDRAWN = "the run was given up"
 Wishes = Mapping[str, Callable[[Call], Awaitable[Wish]]]
 
 
@@ -115,7 +115,7 @@ class Acting:
                 held = await self._side.reject(action_id, actor, WITHDRAWN)
             except NotWaitingError:
                 held = self._side.entry(action_id)
-        if held is None and action_id in self._under_way:
+        if (held is None or held.stage in OPEN) and action_id in self._under_way:
             self._withdrawn[action_id] = actor
         return held is not None and held.claimed_at is not None
 

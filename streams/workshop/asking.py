@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agents.scheduler import ToolError, TransientError
+from agents.workshop import ToolError, TransientError
 from graph.store import StoreAwayError, StoreError
 from graph.topology import TooLongAgoError
 from streams.plantview import NotHereError, UnknownDeviceError

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from agents.scheduler import Call, ToolError
 from agents.severity import at_least
+from agents.workshop import Call, ToolError
 from schemas.alarm import Alarm
 from schemas.device import DeviceId
 from schemas.event import Severity

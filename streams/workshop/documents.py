@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from agents.scheduler import Call, ToolError
+from agents.workshop import Call, ToolError
 from streams.workshop.periods import Calendar
 from streams.workshop.reporting import report_of
 from streams.workshop.runfiles import RunFiles, facts

@@ -12,7 +12,7 @@ from schemas.alarm import AlarmId, Verb
 from schemas.event import ActionStatus
 from streams.journal import AlarmJournal
 
-VERBS: Mapping[str, Verb] = {"acknowledge": Verb.ACKNOWLEDGE, "shelve": Verb.SHELVE}
+VERBS: Mapping[str, Verb] = {"acknowledge": Verb.ACKNOWLEDGE, "shelve": Verb.SHELVE, "unshelve": Verb.UNSHELVE}
 
 
 class AlarmErrands:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from agents.arguments import is_period
-from agents.scheduler import ToolError
+from agents.workshop import ToolError
 from schemas.event import Micros, instant, micros
 from streams.journal import wall_clock
 from streams.plantclock import PlantClock
@@ -34,7 +34,7 @@ class Calendar:
 
     @property
     def now(self) -> Micros:
-        return self._clock.now or wall_clock()
+        return self._clock.latest or wall_clock()
 
     def span(self, period: str) -> Span:
         """Raises ToolError."""

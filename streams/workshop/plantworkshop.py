@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from agents.scheduler import Call, ToolError
 from agents.toolset import Effect
+from agents.workshop import Call, ToolError
 from streams.controlroom import ControlRoom
 from streams.history import History
 from streams.workshop.acting import Acting, ActingSide

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agents.run import TaskState
-from agents.scheduler import Call, Part
+from agents.workshop import Call, Part
 from streams.workshop.markdown import escaped, table
 from streams.workshop.runfiles import NAME
 

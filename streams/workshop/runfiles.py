@@ -10,7 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
-from agents.scheduler import ToolError
+from agents.workshop import ToolError
 
 logger = logging.getLogger(__name__)
 RUNS = 1_000

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.scheduler import ToolError
+from agents.workshop import ToolError
 from schemas.device import DeviceId, SignalName
 from schemas.event import Micros, rfc3339
 from streams.history import Stretch

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from agents.scheduler import Call, ToolError
+from agents.workshop import Call, ToolError
 from schemas.device import DeviceId, SignalKind, SignalName
 from streams.answers import SignalNow
 from streams.history import History

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from agents.scheduler import Call, ToolError
+from agents.workshop import Call, ToolError
 from schemas.device import DeviceId
 from streams.answers import DeviceNow, ReachNow
 from streams.plantview import Census, PlantView

@@ -55,17 +55,23 @@ class Training:
         self._site = site
         self._budget = budget
         self._process: asyncio.subprocess.Process | None = None
-        self._ended = False
+        self._busy = self._ended = False
 
     async def send(self, action: Action) -> Answered:
         """Raises NotSentError."""
-        if self._process is not None:
-            raise NotSentError("a model is being trained; one at a time")
         begin, until = action.arguments.get("from"), action.arguments.get("until")
         if action.verb != "retrain" or not isinstance(begin, str) or not isinstance(until, str):
             raise NotSentError(f"{action.verb} is nothing that can be asked of the training")
-        target = self._folder.models / action.action_id
-        span = ("--from", str(moment(begin)), "--until", str(moment(until)), "--budget", str(self._budget))
+        if self._busy:
+            raise NotSentError("a model is being trained; one at a time")
+        self._busy = True
+        try:
+            return await self._learnt(self._folder.models / action.action_id, moment(begin), moment(until))
+        finally:
+            self._busy = False
+
+    async def _learnt(self, target: Path, begin: Micros, until: Micros) -> Answered:
+        span = ("--from", str(begin), "--until", str(until), "--budget", str(self._budget))
         told = await self._run("--data", str(self._folder.path), "--site", self._site, "--model", str(target), *span)
         if told.problem:
             return Answered(ActionStatus.FAILED, told.problem)
@@ -85,18 +91,18 @@ class Training:
             raise NotSentError("the service ends")
         pipe = asyncio.subprocess.PIPE
         command = (sys.executable, "-m", "streams.workshop.training", *arguments)
-        self._process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
+        self._process = process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
         try:
             async with asyncio.timeout(PATIENCE):
-                told, _ = await self._process.communicate()
+                told, _ = await process.communicate()
             return msgspec.json.decode(told, type=Learnt)
         except TimeoutError:
             return Learnt(problem=f"not done after {PATIENCE:g} s")
         except msgspec.DecodeError:
-            return Learnt(problem=f"the training ended with {self._process.returncode}")
+            return Learnt(problem=f"the training ended with {process.returncode}")
         finally:
-            if self._process.returncode is None:
-                self._process.kill()
+            if process.returncode is None:
+                process.kill()
             self._process = None
 
     def _prune(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from agents.scheduler import Call, ToolError
+from agents.workshop import Call, ToolError
 from schemas.action import MQTT
 from schemas.alarm import Alarm, Verb
 from schemas.device import DeviceId, SignalKind

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agents.audit import NOTHING, BrokenError, Head, Line, row_of
+from agents.audit import NOTHING, BrokenError, Head, HeadError, Line, row_of
 from agents.dispatcher import Dispatcher, NotSentError, Outcome
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet
@@ -339,6 +339,15 @@ def test_what_is_no_ledger_is_said_to_be_none(tmp_path: Path) -> None:
         SqliteLedger(tmp_path / "ledger.db")
     with pytest.raises(FileNotFoundError), audit_trail(tmp_path / "nothing.db"):
         pass
+
+
+def test_the_head_of_a_ledger_in_which_nothing_has_happened_is_of_every_chain(path: Path, tmp_path: Path) -> None:
+    with closing(SqliteLedger(tmp_path / "fresh.db")) as fresh:
+        head = str(fresh.head())
+    with audit_trail(path) as trail:
+        assert trail.verify(head).number > 0
+        with pytest.raises(HeadError):
+            trail.verify("banana")
 
 
 def test_nothing_begins_on_a_file_with_a_trigger(path: Path) -> None:

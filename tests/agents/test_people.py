@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from agents.dispatcher import (
     Answered,
     Dispatcher,
     NotParkedError,
+    NotSentError,
     NotWaitingError,
     Outcome,
     Outlet,
@@ -23,7 +25,7 @@ from agents.entry import Entry, Ledger, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
 from agents.undo import INVERSES, NotUndoableError
 from schemas.action import Action, Cause
-from schemas.event import ActionResult, ActionStatus, Event
+from schemas.event import ActionResult, ActionStatus, Event, Micros
 from streams.ledger import SqliteLedger
 from tests.agents.plant import PIPE, PUMP, action, event, plant, second
 
@@ -48,6 +50,19 @@ def careful(ledger: Ledger, outlet: Outlet) -> Dispatcher:
 
 async def done(acting: Dispatcher, asked: Action, at: float = 0) -> Entry:
     return await acting.dispatch(asked, topology=plant(), now=second(at))
+
+
+class Mortal:
+    """A ledger in a process that dies when something is to be claimed."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def claim(self, action_id: str, at: Micros) -> bool:
+        raise KeyboardInterrupt(action_id, at)
 
 
 def answer(asked: Action, at: float = 5) -> Event:
@@ -188,6 +203,24 @@ async def test_an_undoing_that_was_refused_may_be_asked_for_again(ledger: Ledger
     assert [entry.stage for entry in refused] == [Stage.REFUSED, Stage.REFUSED]
     entry = await dispatcher(ledger).undo(action().action_id, "ann", "operator", topology=plant(), now=second(3))
     assert (entry.stage, len({one.action.action_id for one in (*refused, entry)})) == (Stage.SENT, 3)
+
+
+async def test_an_undoing_of_which_nothing_came_may_be_asked_for_again(ledger: Ledger) -> None:
+    """The broker was away; or the process died between decision and claim."""
+    asked = action()
+    await done(dispatcher(ledger), asked)
+    lost = await dispatcher(ledger, FakeOutlet(NotSentError("away"))).undo(
+        asked.action_id, "ann", "operator", topology=plant(), now=second(1)
+    )
+    assert lost.stage is Stage.FAILED
+    mortal: Any = Mortal(ledger)
+    with pytest.raises(KeyboardInterrupt):
+        await dispatcher(mortal).undo(asked.action_id, "ann", "operator", topology=plant(), now=second(2))
+    with pytest.raises(NotUndoableError, match="is allowed"):
+        await dispatcher(ledger).undo(asked.action_id, "ann", "operator", topology=plant(), now=second(3))
+    dispatcher(ledger).expire(second(600))
+    entry = await dispatcher(ledger).undo(asked.action_id, "ann", "operator", topology=plant(), now=second(601))
+    assert entry.stage is Stage.SENT
 
 
 async def test_what_cannot_be_undone(ledger: Ledger) -> None:

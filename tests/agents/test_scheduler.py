@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from agents.run import Run, RunState, TaskState
-from agents.scheduler import BusyError, Call, Limits, NoSuchRunError, Scheduler, ToolError, TransientError, UnknownOutcomeError
+from agents.scheduler import BusyError, Limits, NoSuchRunError, Scheduler
 from agents.taskgraph import Condition, Reference, Task, TaskGraph
+from agents.workshop import Call, ToolError, TransientError, UnknownOutcomeError
+from schemas.event import Micros
 from streams.runstore import SqliteRuns
 from tests.agents.workshop import NOW, TOOLS, FakeWorkshop, order
 from tests.waiting import HUNG, until
@@ -22,9 +24,10 @@ CHAIN = TaskGraph(
 
 
 @asynccontextmanager
-async def working(path: Path, workshop: Any, limits: Limits = QUICK) -> AsyncIterator[Scheduler]:
+async def working(path: Path, workshop: Any, limits: Limits = QUICK, *, later: float = 0) -> AsyncIterator[Scheduler]:
+    """`later`: seconds after NOW, at which its clock stands."""
     runs = SqliteRuns(path / "runs.db")
-    scheduler = Scheduler(TOOLS, workshop, runs, clock=lambda: NOW, limits=limits)
+    scheduler = Scheduler(TOOLS, workshop, runs, clock=lambda: Micros(NOW + round(later * 1e6)), limits=limits)
     await scheduler.recover()
     running = asyncio.create_task(scheduler.run())
     try:

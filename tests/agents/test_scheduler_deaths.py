@@ -17,8 +17,9 @@ from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine
 from agents.identity import instructed
 from agents.run import Order, Run, RunState, Step, TaskState
-from agents.scheduler import Call, Limits, Scheduler, ToolError, UnknownOutcomeError
+from agents.scheduler import Limits, Scheduler
 from agents.taskgraph import Condition, Reference, Task, TaskGraph
+from agents.workshop import Call, ToolError, UnknownOutcomeError
 from graph.topology import Topology
 from schemas.action import Action, Cause
 from schemas.event import ActionStatus, rfc3339

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.run import Run, RunState, Step, TaskState
-from agents.scheduler import BusyError, Call, Limits, Scheduler, ToolError
+from agents.scheduler import TOO_OLD, BusyError, Limits, Scheduler
 from agents.taskgraph import Task, TaskGraph
+from agents.workshop import Call, ToolError
+from schemas.action import RUNBOOK
 from streams.runstore import SqliteRuns
 from tests.agents.test_scheduler import carried_out, states, working
 from tests.agents.workshop import NOW, TOOLS, FakeWorkshop, order
@@ -113,6 +116,66 @@ async def test_no_more_runs_at_once_than_may_however_they_are_started(tmp_path: 
         assert [isinstance(one, Run) for one in started].count(True) == 2
         assert sum(isinstance(one, BusyError) for one in started) == 10
         workshop.gates["c"].set()
+
+
+async def test_rules_leave_room_for_people(tmp_path: Path) -> None:
+    workshop = FakeWorkshop()
+    workshop.gates["c"] = asyncio.Event()
+    async with working(tmp_path, workshop, Limits(runs=3, for_people=2)) as scheduler:
+        for name in ("rule-1", "rule-2"):
+            await scheduler.plan(msgspec.structs.replace(order(ACT, name=name), role=RUNBOOK))
+        for name in ("anna-1", "anna-2"):
+            await scheduler.plan(order(ACT, name=name))
+        await scheduler.start("rule-1")
+        with pytest.raises(BusyError):
+            await scheduler.start("rule-2")
+        assert {(await scheduler.start(name)).state for name in ("anna-1", "anna-2")} == {RunState.RUNNING}
+        workshop.gates["c"].set()
+
+
+LOOK_AND_ACT = TaskGraph((Task("a", "read"), Task("b", "read"), *ACT.tasks), (("a", "c"), ("b", "c")))
+
+
+@pytest.mark.parametrize(("away", "ended"), [(60, "succeeded"), (3 * 86_400, "failed")])
+async def test_what_stood_still_for_long_goes_on_and_acts_no_more(tmp_path: Path, away: float, ended: str) -> None:
+    """What was read before may have changed since."""
+    workshop = FakeWorkshop()
+    workshop.gates["b"] = asyncio.Event()
+    async with working(tmp_path, workshop) as scheduler:
+        await scheduler.plan(order(LOOK_AND_ACT))
+        await scheduler.start("run-1")
+        await until(lambda: "b" in workshop.used)
+    workshop = FakeWorkshop()
+    async with working(tmp_path, workshop, later=away) as scheduler:
+        run = await scheduler.finished("run-1")
+    assert states(run) == {"a": "succeeded", "b": "succeeded", "c": ended}
+    assert ("c" in workshop.used) is (ended == "succeeded")
+
+
+@pytest.mark.parametrize("acted", [False, True])
+async def test_what_was_under_way_when_it_stood_still_is_seen_to_its_end(tmp_path: Path, *, acted: bool) -> None:
+    workshop = FakeWorkshop()
+    workshop.gates["c"] = asyncio.Event()
+    async with working(tmp_path, workshop) as scheduler:
+        await scheduler.plan(order(ACT))
+        await scheduler.start("run-1")
+        await until(lambda: "c" in workshop.used)
+    workshop = FakeWorkshop()
+    workshop.used += ["c"] if acted else []
+    async with working(tmp_path, workshop, later=86_400) as scheduler:
+        run = await scheduler.finished("run-1")
+    assert (states(run), workshop.withdrawn) == ({"c": "succeeded" if acted else "failed"}, ["c by anna"])
+    assert workshop.used == (["c", "c"] if acted else [])
+
+
+async def test_a_rule_whose_turn_comes_too_late_does_not_act(tmp_path: Path) -> None:
+    workshop = FakeWorkshop()
+    async with working(tmp_path, workshop) as scheduler:
+        await scheduler.plan(msgspec.structs.replace(order(ACT), role=RUNBOOK))
+    async with working(tmp_path, workshop, later=86_400) as scheduler:
+        await scheduler.start("run-1")
+        run = await scheduler.finished("run-1")
+    assert (states(run), workshop.used, run.steps["c"].detail) == ({"c": "failed"}, [], TOO_OLD)
 
 
 async def test_an_observer_that_fails_keeps_nothing_from_being_done(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agents.run import Order
-from agents.scheduler import Call
 from agents.taskgraph import TaskGraph
 from agents.toolset import Effect, Slot, Tool, ToolSet
+from agents.workshop import Call
 from schemas.event import Micros
 
 DEVICE = Slot("device", "device", required=False)

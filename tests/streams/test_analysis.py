@@ -6,11 +6,15 @@ import asyncio
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from schemas.event import Event
 from schemas.finding import AlertState
 from schemas.frame import pack
+from streams import checkpoint
+from streams.crashpoints import CrashPoints
+from streams.folder import Folder
 from streams.service import Parts
 from tests.e2e.service import SITE, running
 from tests.streams.plant import START, alarm, births, stamp
@@ -57,6 +61,20 @@ async def test_it_has_work_from_the_moment_it_begins(tmp_path: Path) -> None:
         going.set()
         await until(lambda: not parts.analysis.busy)
         assert parts.analysis.offset == 1
+
+
+async def test_the_plant_s_time_goes_on_while_the_service_is_down(tmp_path: Path) -> None:
+    async with running(tmp_path) as (parts, _):
+        await publish(parts)
+        await until(lambda: parts.clock.now)
+        before = parts.clock.now
+    held = checkpoint.load(Folder(tmp_path).checkpoint)
+    assert held is not None
+    assert held.plant >= before
+    away = msgspec.structs.replace(held, wall=held.wall - 3 * 3600)
+    checkpoint.save(away, Folder(tmp_path).checkpoint, CrashPoints())
+    async with running(tmp_path) as (parts, _):
+        assert parts.clock.now >= held.plant + 3 * 3600 * 1_000_000
 
 
 async def failing(tmp_path: Path) -> None:

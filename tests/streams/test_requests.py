@@ -127,6 +127,17 @@ async def test_facts_that_were_long_under_way_are_too_old(folders: Folders) -> N
     assert (entry.stage, entry.detail) == (Stage.EXPIRED, "asked for too late")
 
 
+@pytest.mark.parametrize("at", ["2027-01-05T12:00:00Z", "9999-12-31T23:59:59.999999Z"])
+async def test_a_stray_time_does_not_move_the_plant_s_clock(folders: Folders, at: str) -> None:
+    gateway = await folders.start()
+    await gateway.take(asked())
+    stray = asked("reconnect")
+    assert await gateway.take(msgspec.structs.replace(stray, facts=msgspec.structs.replace(stray.facts, at=at))) is None
+    entry = await gateway.take(stray)
+    assert entry is not None
+    assert entry.at == second(0)
+
+
 async def test_an_approval_asks_once_more_by_the_facts_that_were_said(folders: Folders) -> None:
     gateway = await folders.start()
     for device in (PIPE, "valve-1"):

@@ -87,6 +87,19 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         yield Bench(tmp_path, ledger, store)
 
 
+def test_the_plant_s_time_is_that_of_what_was_dealt_with_and_later_of_what_has_come() -> None:
+    passed = [0.0]
+    clock = PlantClock(lambda: passed[0])
+    assert (clock.now, clock.latest) == (0, 0)
+    clock.noticed(second(0))
+    clock.heard(second(300))
+    passed[0] = 5
+    assert (clock.now, clock.latest) == (second(5), second(305))
+    clock.noticed(second(2))  # later by now
+    clock.noticed(second(400))
+    assert (clock.now, clock.latest) == (second(400), second(400))
+
+
 async def test_it_is_decided_where_the_graph_is_owned_and_told_once(bench: Bench) -> None:
     entry = await bench.responder.request(action())
     assert (entry.stage, bench.engine.thread.startswith("model")) == (Stage.SENT, True)

@@ -123,6 +123,18 @@ def order(name: str) -> Order:
     )
 
 
+async def test_an_alarm_that_is_told_again_long_after_its_run_is_forgotten_makes_no_other(tmp_path: Path) -> None:
+    with closing(SqliteRuns(tmp_path / "runs.db", most_ended=1)) as runs:
+        shop = FakeWorkshop()
+        scheduler = Scheduler(TOOLS, shop, runs, clock=lambda: NOW)
+        rules, working = RuleRuns(scheduler), asyncio.ensure_future(scheduler.run())
+        for number in (0, 1, 2, 0):
+            await rules.respond(Reaction(orders=[order(f"run-{number}")]), Pipeline("s"))
+            await scheduler.finished("run-2" if number == 2 else f"run-{number}") if number or not shop.used else None
+        assert shop.used == ["a"] * 3
+        working.cancel()
+
+
 async def test_what_a_busy_scheduler_cannot_begin_waits_and_outlives_the_process(tmp_path: Path) -> None:
     orders, pipeline = [order(f"run-{number}") for number in range(3)], Pipeline("s")
     path = tmp_path / "runs.db"

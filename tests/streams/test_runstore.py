@@ -38,6 +38,30 @@ async def test_the_oldest_go_and_what_is_to_run_stays(tmp_path: Path) -> None:
     runs.close()
 
 
+async def test_of_a_rule_s_run_it_stays_known_that_there_was_one(tmp_path: Path) -> None:
+    with closing(SqliteRuns(tmp_path / "runs.db", most_planned=2, most_ended=1)) as runs:
+        for name, role in (("rule", "runbook"), ("anna", "operator"), ("other", "runbook")):
+            await runs.plan(msgspec.structs.replace(order(GRAPH, name=name), role=role), AT)
+            assert await runs.state(name) is RunState.PLANNED
+            await runs.begin(name, AT)
+            await runs.end(name, RunState.SUCCEEDED, AT)
+        await runs.plan(order(GRAPH, name="last"), AT)
+        assert [run.order.run_id for run in await runs.newest(10)] == ["last", "other"]
+        assert [await runs.state(name) for name in ("rule", "anna", "other")] == [RunState.SUCCEEDED, None, RunState.SUCCEEDED]
+
+
+async def test_what_is_planned_and_called_off_again_and_again_pushes_nothing_else_out(tmp_path: Path) -> None:
+    with closing(SqliteRuns(tmp_path / "runs.db", most_planned=2, most_ended=2)) as runs:
+        await runs.plan(order(GRAPH, name="done"), AT)
+        await runs.begin("done", AT)
+        await runs.end("done", RunState.SUCCEEDED, AT)
+        for number in range(9):
+            await runs.plan(order(GRAPH, name=f"vic-{number}"), AT)
+            await runs.call_off(f"vic-{number}", "vic", AT)
+        assert await runs.state("done") is RunState.SUCCEEDED
+        assert len(await runs.newest(20)) <= 4
+
+
 async def test_an_order_that_is_planned_again_is_the_one_that_it_was(tmp_path: Path) -> None:
     runs = SqliteRuns(tmp_path / "runs.db")
     first = await runs.plan(order(GRAPH), AT)

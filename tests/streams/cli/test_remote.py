@@ -211,6 +211,8 @@ async def test_actions_are_approved_and_rejected(desk: Desk) -> None:
     assert (rejected.code, rejected.rows[0]["stage"]) == (0, "refused")
     approved = await desk.ask("action", "approve", names[PUMP])
     assert (approved.code, "approved" in approved.out) == (0, True)
+    undone = await desk.ask("action", "undo", names[PUMP])
+    assert (undone.code, "it is refused" in undone.err) == (1, True), "no policy permits what would undo it"
     again = await desk.ask("action", "approve", names[PUMP])
     assert (again.code, "Not possible now" in again.err) == (2, True)
     assert (await desk.ask("action", "list", "--device", PIPE, "--stage", "waiting", "--json")).rows == []

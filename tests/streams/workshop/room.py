@@ -16,8 +16,8 @@ from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
 from agents.policy import Decision
 from agents.run import Order
-from agents.scheduler import Call, Part
 from agents.taskgraph import Task, TaskGraph
+from agents.workshop import Call, Part
 from graph.sqlite_store import SqliteGraphStore
 from graph.topology import Topology
 from schemas.action import Action
@@ -94,6 +94,9 @@ class Side:
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Entry:
         return self._dispatcher.reject(action_id, actor, reason, now=NOW)
+
+    async def undo(self, action_id: str, actor: str) -> Entry:
+        return await self._dispatcher.undo(action_id, actor, "operator", topology=self._topology, now=NOW)
 
     def expire(self, seconds: float) -> None:
         self._dispatcher.expire(Micros(NOW + round(seconds * 1e6)))

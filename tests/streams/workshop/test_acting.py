@@ -15,12 +15,14 @@ from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet
 from agents.identity import instructed
 from agents.run import TaskState
-from agents.scheduler import Part, ToolError, UnknownOutcomeError
 from agents.toolset import Effect
+from agents.undo import INVERSES
+from agents.workshop import Part, ToolError, UnknownOutcomeError
 from schemas.alarm import AlarmState
 from schemas.device import Signal, SignalKind, SignalName
 from schemas.event import ActionStatus, Connected, Event, Micros
 from streams.workshop.acting import target_of
+from streams.workshop.errands import VERBS
 from tests.streams.plant import stamp
 from tests.streams.workshop.room import NOW, PIPE, PUMP, RUN, Bench, opened
 from tests.waiting import until
@@ -132,6 +134,19 @@ async def test_alarms_are_acknowledged_and_shelved_in_the_askers_name(tmp_path: 
         assert steps[-1].reason == "being cleaned"
         with pytest.raises(ToolError, match="no alarm of pipe-1 to acknowledge"):
             await bench.use("acknowledge_alarm", device=PIPE)
+
+
+async def test_what_was_shelved_is_taken_off_the_shelf_by_an_undoing(tmp_path: Path) -> None:
+    with opened(tmp_path) as bench:
+        alarm = await bench.alarm()
+        await bench.use("shelve_alarm", device=PUMP, duration=600)
+        assert bench.room.alarm(alarm).shelf is not None
+        undone = await bench.side.undo(bench.side.requested[0].action_id, "ben")
+        assert (undone.stage, bench.room.alarm(alarm).shelf) == (Stage.SUCCEEDED, None), undone.detail
+
+
+def test_whatever_goes_to_alarms_can_be_undone_there_too() -> None:
+    assert {INVERSES[verb].verb for verb in VERBS if verb in INVERSES} <= VERBS.keys()
 
 
 async def test_an_alarm_of_another_device_is_left_alone(tmp_path: Path) -> None:
@@ -260,7 +275,7 @@ async def test_what_waits_can_be_withdrawn_and_what_was_sent_cannot(tmp_path: Pa
         use = asyncio.ensure_future(bench.workshop.use(call))
         await bench.side.waiting.wait()
         assert await bench.workshop.withdraw(call, "anna") is False
-        with pytest.raises(ToolError, match="rejected by anna: the run was cancelled"):
+        with pytest.raises(ToolError, match="rejected by anna: the run was given up"):
             await use
         assert bench.device.sent == []
     with opened(tmp_path / "sent") as bench:
@@ -275,9 +290,28 @@ async def test_a_cancel_that_comes_before_it_is_asked_for(tmp_path: Path) -> Non
         await asyncio.sleep(0)
         withdrawn = await bench.workshop.withdraw(call, "anna")
         if not withdrawn:
-            with pytest.raises(ToolError, match="cancelled"):
+            with pytest.raises(ToolError, match="given up"):
                 await use
             assert bench.device.sent == []
+
+
+async def test_a_cancel_of_what_a_crash_left_before_its_claim(tmp_path: Path) -> None:
+    with opened(tmp_path, engine=FakeEngine(allowed=True, approval=True)) as bench:
+        call = bench.call("command_device", device=PUMP, verb="stop")
+        first = asyncio.ensure_future(bench.workshop.use(call))
+        await bench.side.waiting.wait()
+        first.cancel()
+        entry = bench.side.ledger.entry(bench.side.requested[0].action_id)
+        assert entry is not None
+        bench.side.ledger.record(entry.then(Stage.ALLOWED, NOW, "approved, and the process died"))
+        bench.side.slowly = asyncio.Event()
+        use = asyncio.ensure_future(bench.workshop.use(call))
+        await until(lambda: len(bench.side.requested) == 2)
+        await bench.workshop.withdraw(call, "anna")
+        bench.side.slowly.set()
+        with pytest.raises(ToolError, match="given up"):
+            await use
+        assert bench.device.sent == []
 
 
 @pytest.mark.parametrize("tool", ["command_device", "acknowledge_alarm", "open_work_order", "notify"])
@@ -309,6 +343,6 @@ async def test_a_cancel_that_comes_while_it_is_asked_for(tmp_path: Path) -> None
         await until(lambda: bool(bench.side.requested))
         assert await bench.workshop.withdraw(call, "anna") is False
         bench.side.slowly.set()
-        with pytest.raises(ToolError, match="rejected by anna: the run was cancelled"):
+        with pytest.raises(ToolError, match="rejected by anna: the run was given up"):
             await use
         assert bench.device.sent == []

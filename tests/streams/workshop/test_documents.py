@@ -13,7 +13,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from agents.run import TaskState
-from agents.scheduler import Part, ToolError
+from agents.workshop import Part, ToolError
 from schemas.device import DeviceId, Signal, SignalKind, SignalName
 from schemas.event import Connected, Event, Telemetry
 from streams.workshop.runfiles import RunFiles

@@ -18,9 +18,9 @@ from agents.catalogue import plant_tools
 from agents.entry import Stage
 from agents.fakes import FakeEngine, FakeOutlet
 from agents.run import TaskState
-from agents.scheduler import Part, ToolError
 from agents.taskgraph import Task
 from agents.toolset import Effect, Slot, Tool
+from agents.workshop import Part, ToolError
 from schemas.device import Signal, SignalKind, SignalName
 from schemas.event import Connected, Event, Telemetry
 from tests.streams.plant import recording, stamp

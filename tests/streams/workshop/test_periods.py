@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agents.scheduler import ToolError
+from agents.workshop import ToolError
 from schemas.action import moment
 from schemas.event import rfc3339
 from streams.workshop.periods import Span, span

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from agents.catalogue import plant_tools
-from agents.scheduler import ToolError
 from agents.toolset import Effect
+from agents.workshop import ToolError
 from schemas.device import DeviceId, Signal, SignalKind, SignalName
 from schemas.event import Connected, Event, Telemetry
 from tests.streams.plant import DEVICES, START, recording, stamp

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from agents.dispatcher import NotSentError
+from agents.dispatcher import Answered, NotSentError
 from graph.detection import load
 from schemas.action import Action, Cause
 from schemas.event import ActionStatus, Micros, rfc3339
@@ -48,6 +49,17 @@ async def test_a_model_of_the_period(tmp_path: Path) -> None:
     assert model.digest in answered.detail
     assert len(model.layout.sampled) == 4
     assert model.figures.readings == 299 * 4
+
+
+async def test_one_at_a_time_though_asked_at_once(tmp_path: Path) -> None:
+    training = Training(Folder(tmp_path), SITE)
+    asked = action(START, START + STEP)
+    first, second = await asyncio.gather(training.send(asked), training.send(asked), return_exceptions=True)
+    assert isinstance(first, Answered)
+    assert (first.detail, str(second)) == (
+        "the history holds no readings of any device",
+        "a model is being trained; one at a time",
+    )
 
 
 async def test_nothing_to_learn_and_nothing_asked(tmp_path: Path) -> None:
