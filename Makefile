@@ -50,12 +50,13 @@ test: $(VENV)/.dev $(PEERS)/.ready ## all tests
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/console
 	@$(BIN)/python -m pytest tests/console
 
-check: $(VENV)/.dev ## lint, types, import contracts, size limits, policies
+check: $(VENV)/.dev ## lint, types, import contracts, size limits, policies, runbook
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/contracts/sizes.py
 	@$(BIN)/openautoglm policy check deploy/policy && $(BIN)/openautoglm policy test deploy/policy > /dev/null
+	@$(BIN)/openautoglm runbook check deploy/runbook.yaml
 
 pretrain: $(VENV)/.dev ## the weights that tell where faults began, anew from rehearsed plants (hours)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m graph.nn.pretraining

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-HUNG = 300
+HUNG = 180
 """Seconds after which a test will not end any more. Not how long something may take: that depends on what runs beside it."""
 
 

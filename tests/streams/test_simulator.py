@@ -317,7 +317,7 @@ def port() -> int:
 @asynccontextmanager
 async def service(port: int, path: Path) -> AsyncIterator[None]:
     """The process; at the end it is killed as by a loss of power."""
-    process = await asyncio.create_subprocess_exec(sys.executable, __file__, str(port), str(path))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.streams.test_simulator", str(port), str(path))
     try:
         yield
     finally:
