@@ -207,6 +207,8 @@ def series_of(scene: Scene, clause: Clause) -> list[Series]:
         pairs: list[tuple[Any, str | None]] = list(zip(devices, signals, strict=True))
     else:
         pairs = [(device, signal) for device in devices or [None] for signal in said]
+    if len(periods) > 1 and any("/" in period for period in periods):
+        scene.ask(f"Which period is meant: {' or '.join(dict.fromkeys(periods))}?")  # hours of another day than today's
     period = periods[0] if periods else None
     return [Series(device, scene.signal(device, signal), period) for device, signal in pairs]
 

@@ -25,6 +25,13 @@ BACK = re.compile(
     r"|它|那台|这台|该设备|那边|那里|那儿"
 )
 THEM = re.compile(r"(?<![a-z])(?:them|their|these|those|both)(?![a-z])|它们|两台都|都")
+_TIME = re.compile(
+    r"(?<![\d:.])\d{1,2}:\d{2}(?![\d:])|(?<![\w.:-])\d{1,2} ?(?:am|pm|o'clock)(?![a-z])|(?<!\d)\d{1,2}点(?!\d)"
+    r"|(?<![\w.:-])\d{1,2} ?(?:-|–|to|till|until|到|至) ?\d{1,2}(?![\w.:%])"
+)
+_SINCE = re.compile(r"(?<![a-z])since(?: [a-z0-9:]+){0,3}|自?[^,，。；]{0,8}以来")
+_ZONE = re.compile(r"(?<![a-z])(?:zone|area|区域) ?([a-z][a-z0-9_-]*)")
+_NO_ZONE = frozenset(["is", "are", "has", "have", "with", "and", "or", "that", "which", "where", "for", "in", "by", "then"])
 Device = Any
 """An id, or a reference to what a task puts out."""
 
@@ -128,7 +135,22 @@ class Scene:
 
     def periods(self, clause: Clause) -> list[str]:
         found = [one.value for one in self.reading.periods if self.has(clause, one)]
-        return found or [one.value for one in self.reading.periods if self.has(clause, one, lead=True)]
+        found = found or [one.value for one in self.reading.periods if self.has(clause, one, lead=True)]
+        if (lost := self._lost(_TIME, clause)) is not None or (not found and (lost := self._lost(_SINCE, clause)) is not None):
+            self.ask(
+                f"I do not understand the time {lost.group().strip()!r}. Say a period: from 8:00 to 12:00, the last 2 hours"
+            )
+        return found
+
+    def _lost(self, pattern: re.Pattern[str], clause: Clause) -> re.Match[str] | None:
+        """What stands in a clause and is part of nothing that was read there: to do without it would be something else."""
+        reading = self.reading
+        read: list[Placed] = [*reading.devices, *reading.periods, *reading.durations, *reading.comparisons]
+        spans = [*((one.start, one.end) for one in read), *self.masked]
+        for match in pattern.finditer(reading.lower, clause.start, clause.end):
+            if not any(match.start() < end and start < match.end() for start, end in spans):
+                return match
+        return None
 
     def signal(self, device: Device | None, said: str | None) -> str | None:
         """The device's own name of a signal."""
@@ -155,6 +177,8 @@ class Scene:
 
     def zone(self, clause: Clause) -> str | None:
         found = next((one.name for one in self.reading.zones if self.has(clause, one)), None)
+        if found is None and (lost := _ZONE.search(self.said(clause))) is not None and lost[1] not in _NO_ZONE:
+            self.ask(f"There is no zone {lost[1]!r} here: {', '.join(self.reading.names.zones[:12])}")
         if found is None and self.context.zone and BACK.search(self.said(clause)) and not self.named(clause):
             return self.context.zone
         return found

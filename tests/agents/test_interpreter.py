@@ -71,6 +71,23 @@ def test_names_that_fit_several_devices_are_asked_for() -> None:
     assert any("a/pump-1, b/pump-1" in question for question in found.questions)
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("plot the pressure of pump-7 since 06:00", "'06:00'"),
+        ("plot the pressure of pump-7 yesterday 8 to 12", "'8 to 12'"),
+        ("画出pump-7昨天8点到12点的压力", "yesterday or 08:00/12:00"),
+        ("what has changed since this morning", "'since this morning'"),
+        ("find pumps in zone nowhere", "no zone 'nowhere'"),
+        ("list the alarms in zone nowhere", "no zone 'nowhere'"),
+    ],
+)
+def test_a_time_or_a_zone_that_is_not_read_is_asked_about_and_never_left_out(text: str, asked: str) -> None:
+    found = understood(text)
+    assert found.graph is None
+    assert asked in found.questions[0]
+
+
 def test_a_signal_that_a_device_does_not_have_is_asked_for() -> None:
     found = understood("plot the temperature of FT-7 for the last hour")
     assert found.graph is None
