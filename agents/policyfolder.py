@@ -52,6 +52,8 @@ class Policy:
         """Raises PolicyError, RuleFileError, OSError."""
         if not folder.is_dir():
             raise PolicyError([f"{folder}: is no folder; policies are one, with {PATTERN} and {PLANT}"])
+        if not (folder / PLANT).is_file():
+            raise PolicyError([f"{folder}: no {PLANT} in it"])
         return cls(load(folder / PLANT, PlantFile), sources_of(folder), history)
 
     def decide(self, action: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision:

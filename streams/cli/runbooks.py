@@ -110,6 +110,8 @@ def _trials(file: Path, given: Trial) -> list[Trial]:
     if given.model is not None or given.wanted != ExpectFile(version=1):
         fail(f"--model and --expect go with --events; a case of {TESTS} has its own", Exit.USAGE)
     folder = file.parent
+    if not (folder / TESTS).is_file():
+        fail(f"there is no {folder / TESTS} with cases: name recordings with --events", Exit.USAGE)
     return [
         Trial(case.name, [folder / name for name in case.events], folder / case.model if case.model else None, case.wanted)
         for case in load(folder / TESTS, CaseFile).cases

@@ -80,7 +80,8 @@ def test_the_audit_is_verified_shown_and_its_head_printed(run: Run, data: Path) 
         connection.execute("DELETE FROM audit WHERE number = 2")
     broken = run("audit", "verify", "--data", data)
     assert (broken.code, "error: line 2: is not there" in broken.err) == (1, True)
-    assert run("audit", "verify", "--data", data, "--head", "7:00").code == 1
+    assert run("audit", "verify", "--data", data, "--head", f"7:{'0' * 63}1").code == 1
+    assert run("audit", "verify", "--data", data, "--head", "7:00").code == 2
 
 
 def test_no_ledger_no_audit(run: Run, tmp_path: Path) -> None:
