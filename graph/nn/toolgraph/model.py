@@ -31,7 +31,9 @@ class PlanModelError(Exception):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model was made. `tools` is the digest of the tool set; `figures` are on examples that a member has never seen.
+    """How a model was made. `tools` is the digest of the tool set; `figures` are on examples that no weight was learnt from, by
+
+    which the round and the neighbours' share were chosen: on others they are a little lower.
 
     `layers`: how many of the encoder's were taught, which go on from what its first `below` leave; none: the encoder as it is.
     """
