@@ -176,7 +176,7 @@ def _wait(url: str, process: subprocess.Popen[bytes], *, seconds: float = 60) ->
     while time.monotonic() < ends:
         assert process.poll() is None, "the service has ended"
         try:
-            httpx.get(f"{url}/health", timeout=2)
+            httpx.get(f"{url}/ready", timeout=2).raise_for_status()
         except httpx.HTTPError:
             time.sleep(0.1)
         else:

@@ -109,12 +109,12 @@ async def service(data: Path, outside: World, crash_at: str | None = None) -> As
 
 @asynccontextmanager
 async def client(data: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """Once the service answers."""
+    """Once the service answers, and is where gateways are heard: what is published before that is lost."""
     while True:
         if (data / "address").is_file() and (address := (data / "address").read_text()):
             async with httpx.AsyncClient(base_url=address, timeout=10, trust_env=False) as found:
                 try:
-                    if (await found.get("/health")).is_success:
+                    if (await found.get("/ready")).is_success:
                         yield found
                         return
                 except httpx.TransportError:

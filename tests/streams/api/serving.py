@@ -124,12 +124,12 @@ async def served(
         yield found
 
 
-async def answering(client: httpx.AsyncClient) -> None:
-    """Until the API answers."""
+async def answering(client: httpx.AsyncClient, path: str = "/health") -> None:
+    """Until the API answers; on `/ready`: until gateways are heard, too. What they publish before that is lost."""
     async with asyncio.timeout(HUNG):
         while True:
             try:
-                if (await client.get("/health")).status_code == httpx.codes.OK:
+                if (await client.get(path)).status_code == httpx.codes.OK:
                     return
             except httpx.TransportError:
                 await asyncio.sleep(0.05)

@@ -163,7 +163,7 @@ class Killed:
         )
         try:
             async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
-                await answering(client)
+                await answering(client, "/ready")
             async with connect(Address("127.0.0.1", self.mqtt), "e2e-killed") as mqtt:
                 yield mqtt
         finally:
