@@ -47,7 +47,7 @@ services-stop: ## end what `make services` started
 # Two processes for two cores: more threads in each would wait for each other.
 # The browser's tests by themselves: Playwright's loop runs in their process, where no other loop can.
 test: $(VENV)/.dev $(PEERS)/.ready ## all tests
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/console
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations 20 --ignore tests/console
 	@$(BIN)/python -m pytest tests/console
 
 check: $(VENV)/.dev ## lint, types, import contracts, size limits, policies, runbook
