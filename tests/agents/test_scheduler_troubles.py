@@ -136,15 +136,20 @@ async def test_rules_leave_room_for_people(tmp_path: Path) -> None:
 LOOK_AND_ACT = TaskGraph((Task("a", "read"), Task("b", "read"), *ACT.tasks), (("a", "c"), ("b", "c")))
 
 
+async def left(path: Path, graph: TaskGraph, *, at: str) -> None:
+    """A run that the process has left while a task was under way."""
+    workshop = FakeWorkshop()
+    workshop.gates[at] = asyncio.Event()
+    async with working(path, workshop) as scheduler:
+        await scheduler.plan(order(graph))
+        await scheduler.start("run-1")
+        await until(lambda: at in workshop.used)
+
+
 @pytest.mark.parametrize(("away", "ended"), [(60, "succeeded"), (3 * 86_400, "failed")])
 async def test_what_stood_still_for_long_goes_on_and_acts_no_more(tmp_path: Path, away: float, ended: str) -> None:
     """What was read before may have changed since."""
-    workshop = FakeWorkshop()
-    workshop.gates["b"] = asyncio.Event()
-    async with working(tmp_path, workshop) as scheduler:
-        await scheduler.plan(order(LOOK_AND_ACT))
-        await scheduler.start("run-1")
-        await until(lambda: "b" in workshop.used)
+    await left(tmp_path, LOOK_AND_ACT, at="b")
     workshop = FakeWorkshop()
     async with working(tmp_path, workshop, later=away) as scheduler:
         run = await scheduler.finished("run-1")
@@ -154,12 +159,7 @@ async def test_what_stood_still_for_long_goes_on_and_acts_no_more(tmp_path: Path
 
 @pytest.mark.parametrize("acted", [False, True])
 async def test_what_was_under_way_when_it_stood_still_is_seen_to_its_end(tmp_path: Path, *, acted: bool) -> None:
-    workshop = FakeWorkshop()
-    workshop.gates["c"] = asyncio.Event()
-    async with working(tmp_path, workshop) as scheduler:
-        await scheduler.plan(order(ACT))
-        await scheduler.start("run-1")
-        await until(lambda: "c" in workshop.used)
+    await left(tmp_path, ACT, at="c")
     workshop = FakeWorkshop()
     workshop.used += ["c"] if acted else []
     async with working(tmp_path, workshop, later=86_400) as scheduler:

@@ -128,10 +128,13 @@ async def test_an_alarm_that_is_told_again_long_after_its_run_is_forgotten_makes
         shop = FakeWorkshop()
         scheduler = Scheduler(TOOLS, shop, runs, clock=lambda: NOW)
         rules, working = RuleRuns(scheduler), asyncio.ensure_future(scheduler.run())
-        for number in (0, 1, 2, 0):
-            await rules.respond(Reaction(orders=[order(f"run-{number}")]), Pipeline("s"))
-            await scheduler.finished("run-2" if number == 2 else f"run-{number}") if number or not shop.used else None
-        assert shop.used == ["a"] * 3
+        for name in ("run-0", "run-1", "run-2"):
+            await rules.respond(Reaction(orders=[order(name)]), Pipeline("s"))
+            await scheduler.finished(name)
+        assert await runs.run("run-0") is None
+        await rules.respond(Reaction(orders=[order("run-0")]), Pipeline("s"))
+        assert await runs.run("run-0") is None
+        assert await runs.state("run-0") is RunState.SUCCEEDED
         working.cancel()
 
 
