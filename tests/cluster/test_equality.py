@@ -23,7 +23,7 @@ from streams.settings import Settings
 from tests.cluster.harness import Harness, Left, oracle
 from tests.crash.gateway import SpoolingGateway
 from tests.streams.plant import recording
-from tests.waiting import HUNG
+from tests.waiting import HUNG, taken_in
 
 pytestmark = pytest.mark.xdist_group("kafka")
 SITES = {f"site-{number}": recording(260, seed=number, broken_from=180) for number in range(6)}
@@ -51,8 +51,7 @@ async def test_the_embedded_service(model: tuple[Model, Path], tmp_path: Path) -
     async with asyncio.timeout(HUNG), Service(settings).started() as parts:
         await SpoolingGateway(parts.address, parts.topics, events, pace=0.0).run()
         pipeline = parts.analysis.pipeline
-        while parts.analysis.offset < parts.analysis.seen or pipeline.counts.accepted < len(events):
-            await asyncio.sleep(0.05)
+        await taken_in(parts.analysis, len(events))
         found = Left(
             pipeline.topology.digest(),
             pipeline.counts.accepted,

@@ -21,7 +21,7 @@ from tests.e2e.service import SITE, running
 from tests.streams.plant import START, STEP, line, recording
 from tests.streams.test_cli import Ended, run
 from tests.streams.test_projection import quiet
-from tests.waiting import until
+from tests.waiting import taken_in
 
 pytestmark = pytest.mark.xdist_group("neo4j")
 Run = Callable[..., Ended]
@@ -36,7 +36,7 @@ async def _served(folder: Path, settings: dict[str, Any]) -> None:
     async with running(folder, model=model, checkpoint_every=0.1, **settings) as (parts, client):
         for event in BROKEN:
             await client.publish(parts.topics.gateway("gw-1"), line(event))
-        await until(lambda: parts.analysis.pipeline.counts.accepted == len(BROKEN))
+        await taken_in(parts.analysis, len(BROKEN))
         await quiet(parts.projection)
 
 

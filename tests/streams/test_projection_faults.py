@@ -25,7 +25,7 @@ from tests.graph.projected import gist_of_graph, gist_of_store
 from tests.services import free_port
 from tests.streams.plant import line, recording
 from tests.streams.test_projection import Owner, quiet, writing
-from tests.waiting import HUNG, until
+from tests.waiting import HUNG, taken_in, until
 
 pytestmark = pytest.mark.xdist_group("neo4j")
 START = 1_767_571_200_000_000
@@ -173,7 +173,7 @@ async def test_the_service_writes_to_the_database_of_its_settings(
     async with running(tmp_path, **settings) as (parts, client):
         for event in recording(40):
             await client.publish(parts.topics.gateway("gw-1"), line(event))
-        await until(lambda: parts.analysis.pipeline.counts.accepted == len(recording(40)))
+        await taken_in(parts.analysis, len(recording(40)))
         await quiet(parts.projection)
         assert parts.projection.written > 0
         assert (await asyncio.to_thread(verify, FolderTruth(Folder(tmp_path)), "e2e", store)).differences == []

@@ -21,7 +21,7 @@ from tests.streams.api.serving import TANK, TOPIC, Served, served
 from tests.streams.api.test_events import parsed
 from tests.streams.plant import START, recording, wire
 from tests.streams.webhooks.receiver import Receiver, receiving
-from tests.waiting import until
+from tests.waiting import taken_in, until
 
 Story = list[tuple[str, int]]
 """Alarms with the versions in which they were told."""
@@ -112,11 +112,11 @@ async def test_a_fault_on_a_recorded_day_is_one_alarm_with_its_path(tmp_path: Pa
     """Its consequences hang under it, and only it asks for an operator."""
     model = train([recording(300, seed=seed) for seed in (2, 3)])
     async with served(tmp_path, model=model) as api:
+        before = api.parts.analysis.pipeline.counts.accepted
         day = [wire(one) for one in recording(120, seed=4, broken_from=60, start=START + 86_400_000_000)]
         for at in range(0, len(day), 100):
             await api.mqtt.publish(TOPIC, msgspec.json.encode(day[at : at + 100]))
-        await until(lambda: any(alarm.condition == "fault" for alarm in api.parts.room.alarms()))
-        await until(lambda: api.parts.analysis.pipeline.counts.accepted >= len(day))
+        await taken_in(api.parts.analysis, before + len(day))
         (fault,) = (await api.client.get("/v1/faults", params={"open": True})).json()["items"]
         alarms = [item["alarm"] for item in (await api.client.get("/v1/alarms")).json()["items"]]
         ours = [alarm for alarm in alarms if alarm["alert"].get("faultId") == fault["faultId"]]
