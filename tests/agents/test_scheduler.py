@@ -17,7 +17,7 @@ from streams.runstore import SqliteRuns
 from tests.agents.workshop import NOW, TOOLS, FakeWorkshop, order
 from tests.waiting import HUNG, until
 
-QUICK = Limits(first_wait=0.001, seconds=5.0)
+QUICK = Limits(first_wait=0.001, seconds=HUNG)
 CHAIN = TaskGraph(
     (Task("a", "read"), Task("b", "draw", {"series": Reference("a", "series")}), Task("c", "act", {"device": "pump-1"}))
 )
@@ -72,9 +72,13 @@ async def test_what_is_ready_runs_at_once(tmp_path: Path) -> None:
 
 async def test_no_more_read_at_once_than_may(tmp_path: Path) -> None:
     workshop = FakeWorkshop()
+    workshop.gates = {f"t{number}": asyncio.Event() for number in range(12)}
     async with working(tmp_path, workshop, Limits(at_once=2)) as scheduler:
-        await scheduler.plan(order(TaskGraph(tuple(Task(f"t{number}", "read") for number in range(12)))))
+        await scheduler.plan(order(TaskGraph(tuple(Task(key, "read") for key in workshop.gates))))
         await scheduler.start("run-1")
+        await until(lambda: workshop.at_once == 2)
+        for gate in workshop.gates.values():
+            gate.set()
         await scheduler.finished("run-1")
     assert workshop.most_at_once == 2
 

@@ -18,7 +18,7 @@ from streams.folder import Folder
 from streams.service import Parts
 from tests.e2e.service import SITE, running
 from tests.streams.plant import START, alarm, births, stamp
-from tests.waiting import until
+from tests.waiting import HUNG, until
 
 SECOND = 1_000_000
 
@@ -64,7 +64,7 @@ async def test_it_has_work_from_the_moment_it_begins(tmp_path: Path) -> None:
 
 
 async def test_the_plant_s_time_goes_on_while_the_service_is_down(tmp_path: Path) -> None:
-    async with running(tmp_path) as (parts, _):
+    async with running(tmp_path, checkpoint_every=HUNG) as (parts, _):  # the one at the end is the only one
         await publish(parts)
         await until(lambda: parts.clock.now)
         before = parts.clock.now
@@ -80,9 +80,12 @@ async def test_the_plant_s_time_goes_on_while_the_service_is_down(tmp_path: Path
 async def failing(tmp_path: Path) -> None:
     """A service whose disk lets it down."""
     async with running(tmp_path) as (parts, _):
-        parts.store.close()
+        await parts.journal._lock.acquire()
         await publish(parts)
-        await asyncio.sleep(10)
+        await until(lambda: parts.analysis.busy)
+        parts.store.close()
+        parts.journal._lock.release()
+        await asyncio.sleep(HUNG)
 
 
 async def test_what_could_not_be_kept_is_found_again(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from streams.pipeline import Pipeline
 from streams.projection import PipelineSource, Projection
 from tests.graph.projected import gist_of_graph, gist_of_store
 from tests.streams.plant import recording
-from tests.waiting import HUNG
+from tests.waiting import HUNG, until
 
 SITE = "plant"
 EVENTS = recording(30)
@@ -123,6 +123,7 @@ async def test_a_database_that_refuses_us_is_not_hammered(tmp_path: Path) -> Non
     owner, store = Owner(), Moody(tmp_path / "graph.db", [StoreRefusedError("neo4j_password")] * 100)
     async with writing(store, owner) as written:
         owner.take(EVENTS)
+        await until(lambda: written.trouble)
         await asyncio.sleep(0.2)
         assert "neo4j_password" in written.trouble
         assert 100 - len(store.troubles) <= 5
@@ -170,8 +171,7 @@ async def test_a_site_of_another_service_is_left_alone(tmp_path: Path) -> None:
     stranger.source = PipelineSource(stranger.pipeline, origin="log-2", offset=lambda: 99, run=stranger._run)
     async with writing(Moody(tmp_path / "graph.db", []), stranger) as written:
         stranger.take(EVENTS[:60])
-        await asyncio.sleep(0.1)
-        assert "projection rebuild" in written.trouble
+        await until(lambda: "projection rebuild" in written.trouble)
     assert the_same(tmp_path / "graph.db", owner)
 
 
