@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from agents.plantfile import VERB, Plant
-from agents.policy import Rates
+from agents.policy import Approver, Rates
 from agents.severity import ASCENDING
 from graph.live import downstream
 from graph.topology import DeviceState, Topology
@@ -67,7 +67,7 @@ class Asker:
         self._reaches: dict[DeviceId, Reach] = {}
         self._of: tuple[weakref.ref[Topology], int] | None = None
 
-    def ask(self, action: Action, topology: Topology, now: Micros, *, rates: Rates, approved: bool) -> Asked:
+    def ask(self, action: Action, topology: Topology, now: Micros, *, rates: Rates, approver: Approver | None) -> Asked:
         """Raises UnfitError."""
         if _VERB.match(action.verb) is None:
             raise UnfitError("its verb is none")
@@ -81,12 +81,14 @@ class Asker:
             "hour": local.hour,
             "weekday": local.isoweekday(),
             "via": action.via,
-            "approved": approved,
+            "approved": approver is not None,
             "rates": rates._asdict(),
             "blast": self._blast(action, topology)._asdict(),
             "texts": {"__entity": texts["uid"]},
             "numbers": {"__entity": numbers["uid"]},
         }
+        if approver is not None:
+            context["approver"] = {"name": _name(approver.name), "roles": _held(approver.role)}
         verb = {"type": "Action", "id": action.verb}
         return Asked(principal["uid"], verb, resource["uid"], context, [principal, resource, texts, numbers])
 
@@ -141,18 +143,26 @@ def _entity(kind: str, name: str, attributes: Mapping[str, Any], *, parents: lis
 
 
 def _principal(cause: Cause) -> Entity:
-    name, role = cause.principal, cause.role
-    if not name or len(name) > LONGEST_NAME:
-        raise UnfitError("nobody asks for it, or under too long a name")
+    name, role = _name(cause.principal), cause.role
     if role == RUNBOOK:
         head, _, rule = name.partition(":")
         if head != RUNBOOK or not rule:
             raise UnfitError("it is no runbook that asks")
         return _entity("Runbook", rule, {"rule": rule}, parents=[])
+    return _entity("User", name, {"name": name, "role": role}, parents=[("Role", each) for each in _held(role)])
+
+
+def _name(name: str) -> str:
+    if not name or len(name) > LONGEST_NAME:
+        raise UnfitError("nobody asks for it or approves it, or under too long a name")
+    return name
+
+
+def _held(role: str) -> tuple[str, ...]:
+    """A person's role and all below it."""
     if role not in ROLES:
-        raise UnfitError("who asks has no role")
-    held = ROLES[: ROLES.index(role) + 1]
-    return _entity("User", name, {"name": name, "role": role}, parents=[("Role", each) for each in held])
+        raise UnfitError("who asks for it or approves it has no role")
+    return ROLES[: ROLES.index(role) + 1]
 
 
 def _kind(cause: Cause) -> str:

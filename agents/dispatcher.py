@@ -17,7 +17,7 @@ from unicodedata import normalize
 import msgspec
 
 from agents.entry import Entry, Ledger, Stage, Step
-from agents.policy import Decision, PolicyEngine, decided, refusal
+from agents.policy import Approver, Decision, PolicyEngine, decided, refusal
 from agents.severity import at_least
 from agents.undo import NotUndoableError, undoing
 from graph.topology import Topology
@@ -38,8 +38,8 @@ class NotWaitingError(Exception):
     """The action does not wait for anybody's approval."""
 
 
-class SamePersonError(NotWaitingError):
-    """It waits for somebody who is certainly not who asked for it."""
+class WrongPersonError(NotWaitingError):
+    """It waits for somebody else: certainly not for who asked for it, and for nobody whose word the policy does not take."""
 
 
 class NotParkedError(Exception):
@@ -96,9 +96,9 @@ class Dispatcher:
         """Do an action if it may be done and was not yet; what is on record of it afterwards."""
         return await self.go(self.begin(action, topology=topology, now=now), now)
 
-    async def approve(self, action_id: str, actor: str, *, topology: Topology, now: Micros) -> Entry:
-        """A person says yes: the policy is asked once more, then it is done. Raises NotWaitingError, SamePersonError."""
-        return await self.go(self.begin_approved(action_id, actor, topology=topology, now=now), now)
+    async def approve(self, action_id: str, approver: Approver, *, topology: Topology, now: Micros) -> Entry:
+        """A person says yes: the policy is asked once more, then it is done. Raises NotWaitingError, WrongPersonError."""
+        return await self.go(self.begin_approved(action_id, approver, topology=topology, now=now), now)
 
     async def undo(self, action_id: str, principal: str, role: str, *, topology: Topology, now: Micros) -> Entry:
         """Take back what was done, by an action of its own and if the policy allows that. Raises NotUndoableError."""
@@ -112,15 +112,22 @@ class Dispatcher:
                 return Begun(held, sends=False)
             return self._claimed(self._decide(action, topology, now), now)
 
-    def begin_approved(self, action_id: str, actor: str, *, topology: Topology, now: Micros) -> Begun:
-        """The same for what waits. Raises NotWaitingError, SamePersonError."""
+    def begin_approved(self, action_id: str, approver: Approver, *, topology: Topology, now: Micros) -> Begun:
+        """The same for what waits. Raises NotWaitingError, WrongPersonError."""
         with self._lock:
             held = self._waiting(action_id)
-            entry = self._decide(held.action, topology, now, approved_by=actor)
-            if (_needs_second(held) or _needs_second(entry)) and (reason := _unfit(actor, held.action.cause.principal)):
-                self._recorded(held.then(Stage.WAITING, now, reason, step=Step.APPROVAL, by=actor))
-                raise SamePersonError(f"action {action_id} needs a second person: {reason}")
+            entry = self._decide(held.action, topology, now, approver=approver)
+            if (_needs_second(held) or _needs_second(entry)) and (reason := _unfit(approver.name, held.action.cause.principal)):
+                raise self._turned_away(held, approver, f"needs a second person: {reason}", now)
+            if entry.stage is Stage.REFUSED and self._decide(held.action, topology, now).stage is Stage.WAITING:
+                reason = f"needs somebody else's approval: with that of {approver.name} ({approver.role}) it is {entry.detail}"
+                raise self._turned_away(held, approver, reason, now)
             return self._claimed(entry, now)
+
+    def _turned_away(self, held: Entry, approver: Approver, reason: str, now: Micros) -> WrongPersonError:
+        """It waits on for somebody else; that this one tried is on record."""
+        self._recorded(held.then(Stage.WAITING, now, reason, step=Step.APPROVAL, by=approver.name))
+        return WrongPersonError(f"action {held.action.action_id} {reason}")
 
     def begin_undoing(self, action_id: str, principal: str, role: str, *, topology: Topology, now: Micros) -> Begun:
         """The same for what takes an action back. Raises NotUndoableError."""
@@ -172,14 +179,14 @@ class Dispatcher:
         sends = entry.stage is Stage.ALLOWED and self._ledger.claim(entry.action.action_id, now)
         return Begun(self._newest(entry), sends)
 
-    def _decide(self, action: Action, topology: Topology, now: Micros, *, approved_by: str | None = None) -> Entry:
-        approved = approved_by is not None
-        step, by = (Step.APPROVAL, approved_by or "") if approved else (Step.DECISION, "")
-        entry = Entry(action=action, stage=Stage.REQUESTED, at=now, approved_by=approved_by)
+    def _decide(self, action: Action, topology: Topology, now: Micros, *, approver: Approver | None = None) -> Entry:
+        approved, by = approver is not None, "" if approver is None else approver.name
+        step = Step.APPROVAL if approved else Step.DECISION
+        entry = Entry(action=action, stage=Stage.REQUESTED, at=now, approved_by=by if approved else None)
         if now >= action.expiry:
             return entry.then(Stage.EXPIRED, now, "approved too late" if approved else "asked for too late", step=step, by=by)
-        decision = self._obstacle(action, now) or decided(self._engine, action, topology=topology, now=now, approved=approved)
-        detail = f"{decision.reason}; approved by {approved_by}" if approved else decision.reason
+        decision = self._obstacle(action, now) or decided(self._engine, action, topology=topology, now=now, approver=approver)
+        detail = f"{decision.reason}; approved by {by}" if approved else decision.reason
         stage = Stage.REFUSED
         if decision.allowed:
             stage = Stage.WAITING if decision.approval and not approved else Stage.ALLOWED

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from agents.policy import Decision, refusal
+from agents.policy import Approver, Decision, refusal
 from agents.policyfolder import Policy
 from graph.live import rings
 from graph.topology import DeviceState, Topology
@@ -28,7 +28,8 @@ FactsOf = Callable[[Action], Facts | None]
 
 def requested(action: Action, topology: Topology, now: Micros) -> Request:
     """An action with what is known of its device."""
-    return Request(**{**_fields(action), "facts": facts_of(action.device_id, topology, now)})
+    facts = facts_of(action.device_id, topology, now, signal=action.arguments.get("signal"))
+    return Request(**{**_fields(action), "facts": facts})
 
 
 def plain(request: Request) -> Action:
@@ -42,7 +43,8 @@ def _fields(action: Action) -> dict[str, Any]:
     return msgspec.structs.asdict(action)
 
 
-def facts_of(device: DeviceId | None, topology: Topology, now: Micros) -> Facts:
+def facts_of(device: DeviceId | None, topology: Topology, now: Micros, *, signal: object = None) -> Facts:
+    """`signal`: the one that an action names."""
     at = rfc3339(now)
     held = None if device is None else topology.device(device)
     if device is None or held is None:
@@ -51,7 +53,8 @@ def facts_of(device: DeviceId | None, topology: Topology, now: Micros) -> Facts:
     if held.type is not None and held.state is not DeviceState.PLACEHOLDER:
         properties = {name: value for name, value in held.properties.items() if name.startswith(SPARKPLUG)}
         connected = held.state is DeviceState.CONNECTED
-        described = Described(type=held.type, zone=held.zone, connected=connected, properties=properties)
+        named = tuple(each for name, each in held.signals.items() if name == signal)
+        described = Described(type=held.type, zone=held.zone, connected=connected, properties=properties, signals=named)
     down: list[Down] = []
     for hops, ring in enumerate(rings(topology, device), 1):
         down += [Down(near, hops, topology.zone_of(near)) for near in ring[: MOST - len(down)]]
@@ -72,7 +75,7 @@ def topology_of(device: DeviceId | None, facts: Facts) -> Topology:
 def _bodies(device: DeviceId, facts: Facts) -> Iterator[Body]:
     said = facts.device
     if said is not None:
-        yield Connected(device, said.type, zone=said.zone, properties=dict(said.properties))
+        yield Connected(device, said.type, zone=said.zone, properties=dict(said.properties), signals=said.signals)
         if not said.connected:
             yield Disconnected(device)
     nearest: Mapping[int, DeviceId] = {0: device} | {one.hops: one.device_id for one in reversed(facts.down)}
@@ -90,7 +93,7 @@ class FactsPolicy:
         self._facts_of = facts_of
         self._oldest = oldest
 
-    def decide(self, action: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision:
+    def decide(self, action: Action, topology: Topology, now: Micros, *, approver: Approver | None = None) -> Decision:
         del topology
         facts = self._facts_of(action)
         if facts is None:
@@ -105,4 +108,4 @@ class FactsPolicy:
             return refusal(
                 action, f"its policy looks at more than the {len(facts.down)} devices that are known to go down", now
             )
-        return self._policy.decide(action, topology_of(action.device_id, facts), now, approved=approved)
+        return self._policy.decide(action, topology_of(action.device_id, facts), now, approver=approver)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agents.dispatcher import Answered
 from agents.entry import Entry, Stage, Step
-from agents.policy import Decision, Rates
+from agents.policy import Approver, Decision, Rates
 from graph.topology import Topology
 from schemas.action import Action
 from schemas.device import DeviceId
@@ -34,21 +34,30 @@ class FakeOutlet:
 
 
 class FakeEngine:
-    """Says the same to every action; with an `error`, raises it instead."""
+    """Says the same to every action; with an `error`, raises it instead. `role`: the only one whose approval it takes."""
 
-    def __init__(self, *, allowed: bool, approval: bool = False, second: bool = False, error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        allowed: bool,
+        approval: bool = False,
+        second: bool = False,
+        role: str | None = None,
+        error: Exception | None = None,
+    ) -> None:
         self.allowed = allowed
+        self.role = role
         self.second = second
         self.approval = approval
         self.error = error
 
-    def decide(self, action: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision:
-        del topology, approved
+    def decide(self, action: Action, topology: Topology, now: Micros, *, approver: Approver | None = None) -> Decision:
+        del topology
         if self.error is not None:
             raise self.error
         return Decision(
             action.action_id,
-            allowed=self.allowed,
+            allowed=self.allowed and (approver is None or self.role in (None, approver.role)),
             rule="fake",
             reason="always",
             at=now,

@@ -39,10 +39,17 @@ class Decision(msgspec.Struct, frozen=True):
     policies: tuple[str, ...] = ()
 
 
-class PolicyEngine(Protocol):
-    """Whether an action may happen at a time. `approved`: a person has said yes to it."""
+class Approver(NamedTuple):
+    """A person who says yes to an action, and what they may do."""
 
-    def decide(self, action: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision: ...
+    name: str
+    role: str
+
+
+class PolicyEngine(Protocol):
+    """Whether an action may happen at a time. `approver`: who has said yes to it."""
+
+    def decide(self, action: Action, topology: Topology, now: Micros, *, approver: Approver | None = None) -> Decision: ...
 
 
 class Rates(NamedTuple):
@@ -71,8 +78,8 @@ class NoHistory:
 class NoPolicy:
     """The engine where no policy is set."""
 
-    def decide(self, action: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision:
-        del topology, approved
+    def decide(self, action: Action, topology: Topology, now: Micros, *, approver: Approver | None = None) -> Decision:
+        del topology, approver
         return refusal(action, "there is no policy, so nothing is allowed", now)
 
 
@@ -87,13 +94,13 @@ def decided(
     *,
     topology: Topology,
     now: Micros,
-    approved: bool = False,
+    approver: Approver | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Decision:
     """The engine's decision; an engine that fails, takes too long, or speaks of another action has said no."""
     began = clock()
     try:
-        decision = engine.decide(action, topology, now, approved=approved)
+        decision = engine.decide(action, topology, now, approver=approver)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with an engine, the answer is no
         return refusal(action, f"the policy failed: {type(error).__name__}: {error}", now)
     if decision.action_id != action.action_id:

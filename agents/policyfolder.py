@@ -14,8 +14,9 @@ from typing import Self
 
 from agents.authorization import Asker, UnfitError
 from agents.cedar import Approval, CedarPolicies, Judgement, PolicyError, Source
+from agents.limits import unfit
 from agents.plantfile import Plant, PlantFile
-from agents.policy import HOUR, Decision, History, refusal
+from agents.policy import HOUR, Approver, Decision, History, refusal
 from agents.rulefile import load
 from graph.topology import Topology
 from schemas.action import Action
@@ -56,12 +57,14 @@ class Policy:
             raise PolicyError([f"{folder}: no {PLANT} in it"])
         return cls(load(folder / PLANT, PlantFile), sources_of(folder), history)
 
-    def decide(self, action: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision:
+    def decide(self, action: Action, topology: Topology, now: Micros, *, approver: Approver | None = None) -> Decision:
         if action.verb not in self.verbs:
             return refusal(action, "no policy can speak of this verb: plant.yaml does not name it", now)
+        if reason := unfit(action, topology):
+            return refusal(action, reason, now)
         rates = self._history.rates(action, Micros(now - HOUR))
         try:
-            asked = self._asker.ask(action, topology, now, rates=rates, approved=approved)
+            asked = self._asker.ask(action, topology, now, rates=rates, approver=approver)
         except UnfitError as error:
             return refusal(action, str(error), now)
         return _decision(action, self.cedar.judge(asked), now)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from agents.plantfile import Name, PlantFile, Strict
-from agents.policy import Decision, PolicyEngine, Rates, decided
+from agents.policy import Approver, Decision, PolicyEngine, Rates, decided
 from agents.policyfolder import PLANT, TESTS, Policy, sources_of
 from agents.rulefile import load
 from agents.targets import Id
@@ -63,7 +63,10 @@ class RatesFacts(Strict, frozen=True):
 
 
 class Case(Strict, frozen=True, kw_only=True):
-    """One question, and the answer that it must have. `by`: the policies that decide, in any order; unless empty."""
+    """One question, and the answer that it must have. `by`: the policies that decide, in any order; unless empty.
+
+    `approver`: the role of somebody who has approved it.
+    """
 
     name: Name
     principal: str
@@ -77,7 +80,7 @@ class Case(Strict, frozen=True, kw_only=True):
     via: str = MQTT
     at: datetime = NOON
     rates: RatesFacts = RatesFacts()
-    approved: bool = False
+    approver: str | None = None
     expect: Verdict
     by: tuple[str, ...] = ()
 
@@ -123,8 +126,9 @@ def answered(folder: Path, case: Case) -> Outcome:
 def judged(engine: PolicyEngine, policy: Policy, case: Case) -> Outcome:
     at = micros(case.at)
     topology = Topology().merge(_events(case, policy, at))
-    decision = decided(engine, _action(case, at), topology=topology, now=at, approved=case.approved)
-    return Outcome(case, decision, Verdict.of(decision, approved=case.approved))
+    approver = None if case.approver is None else Approver("approver", case.approver)
+    decision = decided(engine, _action(case, at), topology=topology, now=at, approver=approver)
+    return Outcome(case, decision, Verdict.of(decision, approved=approver is not None))
 
 
 def _action(case: Case, at: Micros) -> Action:

@@ -7,16 +7,20 @@ from typing import Any
 import msgspec
 
 from schemas.action import Action
-from schemas.device import DeviceId
+from schemas.device import DeviceId, Signal
 
 
 class Described(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """The action's device as it has announced itself. `properties`: those that say where it is in Sparkplug's namespace."""
+    """The action's device as it has announced itself.
+
+    `properties`: those that say where it is in Sparkplug's namespace; `signals`: the one that the action names, if any.
+    """
 
     type: str
     zone: str | None = None
     connected: bool = True
     properties: dict[str, Any] = {}
+    signals: tuple[Signal, ...] = ()
 
 
 class Down(msgspec.Struct, frozen=True, array_like=True):

@@ -16,6 +16,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from agents.limits import SET
 from agents.pattern import any_matches
 from agents.plantfile import VERB, Plant, PlantFile
 from agents.policyfolder import PLANT
@@ -25,8 +26,6 @@ from schemas.device import DeviceId, SignalName
 from schemas.sparkplug.command import Written
 from schemas.sparkplug.names import metric_name
 
-SET = "set"
-"""The verb that names a signal and a value itself."""
 TypeOf = Callable[[DeviceId], str]
 Pattern = Annotated[str, Meta(min_length=1, max_length=256)]
 

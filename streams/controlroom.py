@@ -40,9 +40,9 @@ Found = TypeVar("Found", Transition, Fault, Progress)
 
 
 class Hands(Protocol):
-    """Who does what people decide about actions. Raises NotWaitingError, SamePersonError, NotParkedError, NotUndoableError."""
+    """Who does what people decide about actions. Raises NotWaitingError, WrongPersonError, NotParkedError, NotUndoableError."""
 
-    async def approve(self, action_id: str, actor: str) -> Progress: ...
+    async def approve(self, action_id: str, actor: str, role: Role) -> Progress: ...
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Progress: ...
 
@@ -173,9 +173,9 @@ class ControlRoom:
     async def action_history(self, action_id: str) -> list[Progress]:
         return await self._history(Kind.ACTIONS, action_id, Progress, 1000)
 
-    async def approve(self, action_id: str, actor: str) -> Progress:
-        """Raises NotWaitingError, SamePersonError, NotHereError."""
-        return await self._acting.approve(action_id, actor)
+    async def approve(self, action_id: str, actor: str, role: Role) -> Progress:
+        """Raises NotWaitingError, WrongPersonError, NotHereError."""
+        return await self._acting.approve(action_id, actor, role)
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Progress:
         """Raises NotWaitingError, NotHereError."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from agents.dispatcher import Outcome
+from agents.policy import Approver
 from graph.topology import Topology
 from schemas.action import Progress
 from schemas.event import Micros
@@ -40,8 +41,8 @@ class LiveHands:
     def __init__(self, responder: Responder) -> None:
         self._responder = responder
 
-    async def approve(self, action_id: str, actor: str) -> Progress:
-        return progress_of(await self._responder.approve(action_id, actor))
+    async def approve(self, action_id: str, actor: str, role: Role) -> Progress:
+        return progress_of(await self._responder.approve(action_id, Approver(actor, role)))
 
     async def reject(self, action_id: str, actor: str, reason: str) -> Progress:
         return progress_of(await self._responder.reject(action_id, actor, reason))

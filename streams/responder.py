@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from agents.dispatcher import Begun, Dispatcher, Outcome, Outlet
 from agents.entry import FINAL, Entry
-from agents.policy import Decision, NoPolicy
+from agents.policy import Approver, Decision, NoPolicy
 from agents.policyfolder import Policy
 from graph.topology import Topology
 from schemas.action import MQTT, Action, Progress
@@ -142,11 +142,11 @@ class Responder:
         """What is on record of an action."""
         return self._ledger.entry(action_id)
 
-    async def approve(self, action_id: str, actor: str) -> Entry:
-        """Raises NotWaitingError, SamePersonError."""
+    async def approve(self, action_id: str, approver: Approver) -> Entry:
+        """Raises NotWaitingError, WrongPersonError."""
 
         def begin(topology: Topology, now: Micros) -> Begun:
-            return self._dispatcher.begin_approved(action_id, actor, topology=topology, now=now)
+            return self._dispatcher.begin_approved(action_id, approver, topology=topology, now=now)
 
         return await self._done(action_id, begin)
 

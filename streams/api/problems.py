@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from agents.annunciator import ChangedError, RefusedError, UnknownAlarmError
-from agents.dispatcher import NotParkedError, NotWaitingError, SamePersonError
+from agents.dispatcher import NotParkedError, NotWaitingError, WrongPersonError
 from agents.scheduler import BusyError, NoSuchRunError
 from agents.undo import NotUndoableError
 from graph.store import StoreAwayError, StoreError
@@ -98,7 +98,7 @@ STATUS: dict[type[Exception], int] = {
     TooLongAgoError: 404,
     ChangedError: 412,
     RefusedError: 409,
-    SamePersonError: 403,
+    WrongPersonError: 403,
     NotWaitingError: 409,
     NotParkedError: 409,
     NotUndoableError: 409,

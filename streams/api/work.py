@@ -160,7 +160,7 @@ def actions(room: ControlRoom, repeats: Repeats) -> APIRouter:
         """Say yes to an action that waits for it; the policy is asked once more, then it is done."""
 
         async def work() -> Response:
-            return answer(request, await room.approve(action_id, who.name))
+            return answer(request, await room.approve(action_id, who.name, who.role))
 
         return await repeats.once(request, who, work)
 

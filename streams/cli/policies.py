@@ -15,6 +15,7 @@ from agents.policytests import Outcome, answered, case_of, tested
 from agents.rulefile import RuleFileError
 from schemas.event import Severity
 from streams.cli.terminal import Exit, Json, complain, fail, print_json, print_table, say
+from streams.roles import Role
 
 app = typer.Typer(no_args_is_help=True, help="Policies: which actions are allowed.")
 
@@ -66,13 +67,13 @@ def ask(
     type_: Annotated[str | None, typer.Option("--type", help="The type that the device announces.")] = None,
     zone: Annotated[str | None, typer.Option(help="Its zone.")] = None,
     severity: Annotated[Severity | None, typer.Option(help="Of the alarm that asks.")] = None,
-    approved: Annotated[bool, typer.Option("--approved", help="As if somebody had approved it.")] = False,
+    approver: Annotated[Role | None, typer.Option(help="As if somebody of this role had approved it.")] = None,
     json: Json = False,
 ) -> None:
     """Ask the policies about one action, at noon of a Monday and with nothing done before; ends with 1 if it is refused."""
     facts: dict[str, Any] = {} if device is None else {"device": _given(id=device, type=type_, zone=zone)}
     asked = _given(
-        name="asked", principal=principal, role=role, verb=verb, severity=severity, approved=approved, expect="allow", **facts
+        name="asked", principal=principal, role=role, verb=verb, severity=severity, approver=approver, expect="allow", **facts
     )
     outcome = _read(lambda: answered(folder, case_of(asked)))
     if json:

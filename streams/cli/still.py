@@ -184,7 +184,7 @@ class Still:
         return self._asked(self._findings.actions())
 
     def approve(self, action_id: str) -> Progress:
-        return self._asked(self._findings.approve(action_id, _user()))
+        return self._asked(self._findings.approve(action_id, _user(), Role.OPERATOR))
 
     def reject(self, action_id: str, reason: str) -> Progress:
         return self._asked(self._findings.reject(action_id, _user(), reason))

@@ -44,7 +44,8 @@ class ActionsPage:
         )
 
     async def _approve(self, asked: dict[str, Any]) -> None:
-        done = await self.visit.room.approve(str(asked["id"]), self.visit.named(Role.OPERATOR))
+        who = self.visit.acting(Role.OPERATOR)
+        done = await self.visit.room.approve(str(asked["id"]), who.name, who.role)
         self.visit.say(f"{done.action.verb} {done.action.target}: {done.stage}.")
 
     async def _reject(self, asked: dict[str, Any]) -> None:
@@ -58,9 +59,8 @@ class ActionsPage:
         self.visit.say(f"{done.action.verb} {done.action.target}: {done.stage}.")
 
     async def _undo(self, asked: dict[str, Any]) -> None:
-        name, who = self.visit.named(Role.OPERATOR), self.visit.who
-        assert who is not None
-        done = await self.visit.room.undo(str(asked["id"]), name, who.role)
+        who = self.visit.acting(Role.OPERATOR)
+        done = await self.visit.room.undo(str(asked["id"]), who.name, who.role)
         self.visit.say(f"{done.action.verb} {done.action.target}: {done.stage}. {done.detail}")
 
     async def _tell(self, asked: dict[str, Any]) -> None:

@@ -120,12 +120,16 @@ class Visit:
 
     def named(self, role: Role) -> str:
         """Who acts, for the record. Raises PermissionError."""
+        return self.acting(role).name
+
+    def acting(self, role: Role) -> Principal:
+        """Who acts, if they have this role. Raises PermissionError."""
         who = self.who
         if who is None:
             raise PermissionError("Your session has ended: log in again.")
         if not who.role.may(role):
             raise PermissionError(f"This needs the role {role}; {who.name} is {who.role}.")
-        return who.name
+        return who
 
     def say(self, words: str, *, bad: bool = False) -> None:
         self.shell.run_method("say", words, bad)

@@ -54,10 +54,7 @@ class InstructionsPage:
     @property
     def _who(self) -> Principal:
         """Raises PermissionError."""
-        self.visit.named(Role.VIEWER)
-        who = self.visit.who
-        assert who is not None
-        return who
+        return self.visit.acting(Role.VIEWER)
 
     # --- What people ask for ----------------------------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from agents.limits import SET, beyond
 from agents.workshop import Call, ToolError
 from schemas.action import MQTT
 from schemas.alarm import Alarm, Verb
-from schemas.device import DeviceId, SignalKind
+from schemas.device import DeviceId
 from schemas.event import Micros, rfc3339
 from streams.controlroom import ControlRoom
 from streams.journal import wall_clock
@@ -61,24 +62,31 @@ class Wishes:
 
     async def _acknowledge(self, call: Call) -> Wish:
         device = await self._device(call)
-        alarms = self._alarms(device, Verb.ACKNOWLEDGE)
-        return Wish(verb="acknowledge", device=device, via=ALARMS, arguments={"alarms": alarms})
+        return Wish(verb="acknowledge", device=device, via=ALARMS, arguments=self._alarms(device, Verb.ACKNOWLEDGE))
 
     async def _shelve(self, call: Call) -> Wish:
         device = await self._device(call)
-        arguments: dict[str, Any] = {"alarms": self._alarms(device, Verb.SHELVE)}
+        arguments = self._alarms(device, Verb.SHELVE)
         arguments["reason"] = call.arguments.get("reason") or f"instruction: {call.order.text}"[:1_000]
         if (duration := call.arguments.get("duration")) is not None:
             arguments["until"] = _later(duration)
         return Wish(verb="shelve", device=device, via=ALARMS, arguments=arguments)
 
-    def _alarms(self, device: DeviceId, verb: Verb) -> list[str]:
-        """Those that ask for an operator; if none does, the worst with which the verb is possible."""
+    def _alarms(self, device: DeviceId, verb: Verb) -> dict[str, Any]:
+        """Those that ask for an operator; if none does, the worst with which the verb is possible.
+
+        As they are now: nothing comes of it for one that is worse, or raised again, by the time that somebody approves.
+        """
         possible = [alarm for alarm in self._room.alarms_of(device) if self._is_possible(alarm, verb)]
         asking = [alarm for alarm in possible if alarm.annunciated]
         if not possible:
             raise ToolError(f"no alarm of {device} to {verb}")
-        return [alarm.alarm_id for alarm in asking[:MOST_ALARMS] or possible[:1]]
+        meant = asking[:MOST_ALARMS] or possible[:1]
+        return {
+            "alarms": [alarm.alarm_id for alarm in meant],
+            "occurrences": [alarm.occurrences for alarm in meant],
+            "severities": [alarm.severity for alarm in meant],
+        }
 
     def _is_possible(self, alarm: Alarm, verb: Verb) -> bool:
         return verb in self._room.verbs(alarm)
@@ -102,12 +110,10 @@ class Wishes:
         known = {signal.name: signal for signal in signals}
         if name not in known:
             raise ToolError(f"{device} has no signal {name}: {named(sorted(known)) or 'none'}")
-        if known[name].kind is SignalKind.CATEGORICAL:
-            raise ToolError(f"{name} of {device} has no numbers, so it cannot be set to one")
-        value, (low, high) = call.arguments["value"], (known[name].min, known[name].max)
-        if (low is not None and value < low) or (high is not None and value > high):
-            raise ToolError(f"{value:g} is beyond what {name} of {device} takes: {_limit(low)} to {_limit(high)}")
-        return Wish(verb="set", device=device, arguments={"signal": name, "value": value})
+        value = call.arguments["value"]
+        if reason := beyond(device, known[name], value):
+            raise ToolError(reason)
+        return Wish(verb=SET, device=device, arguments={"signal": name, "value": value})
 
     async def _isolate(self, call: Call) -> Wish:
         reason = call.arguments.get("reason")
@@ -125,10 +131,6 @@ class Wishes:
         """It must be there. Raises ToolError."""
         with asked():
             return (await self._room.plant.device(DeviceId(call.arguments["device"]))).device_id
-
-
-def _limit(value: float | None) -> str:
-    return "any" if value is None else f"{value:g}"
 
 
 def _later(seconds: float) -> str:

@@ -43,7 +43,8 @@ class Question:
     severity: int
     by_verb: int
     by_principal: int
-    approved: bool
+    approver: str
+    """The role of who has approved it; empty if nobody has."""
     devices: dict[str, Known] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
 
@@ -83,7 +84,7 @@ def reached(question: Question) -> set[str]:
 def expected(question: Question) -> str:
     """`refuse`, `wait` for a person, `pair` for a second one, or `allow`."""
     runbook = question.role == "runbook"
-    if question.verb not in VERBS or not who(question) or forbidden(question, runbook=runbook):
+    if question.verb not in VERBS or not who(question) or not taken(question.approver) or forbidden(question, runbook=runbook):
         return "refuse"
     words = ruled(question) if runbook else handled(question)
     if not words:
@@ -97,6 +98,11 @@ def who(question: Question) -> bool:
     return question.role in ROLES and question.principal != ""
 
 
+def taken(approver: str) -> bool:
+    """Whether somebody of this role, or nobody, can be whom the policy hears of."""
+    return approver in {"", *ROLES}
+
+
 def forbidden(question: Question, *, runbook: bool) -> bool:
     device = question.device
     if device is None:
@@ -106,6 +112,8 @@ def forbidden(question: Question, *, runbook: bool) -> bool:
     if not trusted and hazard(question.verb, device) > 0:
         return True
     if question.verb not in HARMLESS and (known is None or any(down.startswith("hospital-") for down in reached(question))):
+        return True
+    if hazard(question.verb, device) == 3 and question.approver and ROLES.get(question.approver, 0) < 2:
         return True
     described = known is not None and known.announced is not None
     return runbook and question.verb in {"start", "stop"} and described and kind(device) == "pump"

@@ -17,7 +17,7 @@ from agents.audit import NOTHING, BrokenError, Head, HeadError, Line, row_of
 from agents.dispatcher import Dispatcher, NotSentError, Outcome
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet
-from agents.policy import COUNTLESS
+from agents.policy import COUNTLESS, Approver
 from schemas.event import ActionResult, ActionStatus
 from streams.ledger import SqliteLedger, audit_trail
 from tests.agents.plant import PIPE, PUMP, VALVE, action, event, plant, second
@@ -47,7 +47,7 @@ async def live(ledger: SqliteLedger) -> None:
     acting().result(event(ActionResult(secret.action_id, PIPE, ActionStatus.SUCCEEDED, "shut"), 5))
     await acting(allowed=False).dispatch(action(PUMP, "stop"), topology=topology, now=now)
     await acting(approval=True).dispatch(action(VALVE, "close"), topology=topology, now=now)
-    await acting().approve(action(VALVE, "close").action_id, "bob", topology=topology, now=now)
+    await acting().approve(action(VALVE, "close").action_id, Approver("bob", "operator"), topology=topology, now=now)
     await acting(approval=True).dispatch(action(VALVE, "open"), topology=topology, now=now)
     acting().reject(action(VALVE, "open").action_id, "bob", "not now", now=now)
     outlet.error = TimeoutError("?")

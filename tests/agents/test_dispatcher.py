@@ -18,7 +18,7 @@ from agents.dispatcher import (
 )
 from agents.entry import Entry, Ledger, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
-from agents.policy import Rates
+from agents.policy import Approver, Rates
 from schemas.action import Action
 from schemas.event import ActionResult, ActionStatus, Event, Log, Severity, rfc3339
 from streams.ledger import SqliteLedger
@@ -309,10 +309,10 @@ async def test_what_needs_approval_waits_for_it_and_goes_once(ledger: Ledger) ->
     acting = careful(ledger, outlet)
     assert [(await done(acting, action(), at)).stage for at in (0, 1)] == [Stage.WAITING, Stage.WAITING]
     assert outlet.sent == []
-    entry = await acting.approve(action().action_id, "ada", topology=plant(), now=second(2))
+    entry = await acting.approve(action().action_id, Approver("ada", "operator"), topology=plant(), now=second(2))
     assert (entry.stage, entry.approved_by, outlet.sent) == (Stage.SENT, "ada", [action()])
     with pytest.raises(NotWaitingError, match="is sent"):
-        await acting.approve(action().action_id, "bob", topology=plant(), now=second(3))
+        await acting.approve(action().action_id, Approver("bob", "operator"), topology=plant(), now=second(3))
     assert stages(ledger, action()) == [Stage.WAITING, Stage.ALLOWED, Stage.CLAIMED, Stage.SENT]
 
 
@@ -343,7 +343,7 @@ async def test_what_was_approved_and_not_claimed_before_a_stop_waits_again(ledge
     (again,) = acting.recover(second(2))
     assert (again.stage, again.approved_by, again.detail) == (Stage.WAITING, None, "stopped before it was sent; approve again")
     assert (acting.recover(second(3)), ledger.entry(action().action_id), outlet.sent) == ([], again, [])
-    entry = await acting.approve(action().action_id, "bob", topology=plant(), now=second(4))
+    entry = await acting.approve(action().action_id, Approver("bob", "operator"), topology=plant(), now=second(4))
     assert (entry.stage, entry.approved_by, outlet.sent) == (Stage.SENT, "bob", [action()])
 
 
@@ -358,7 +358,7 @@ async def test_nobody_approves_in_time_or_too_late(ledger: Ledger) -> None:
     await done(acting, action())
     late = msgspec.structs.replace(action(), action_id="other")
     await done(acting, late)
-    entry = await acting.approve("other", "ada", topology=plant(), now=second(1e6))
+    entry = await acting.approve("other", Approver("ada", "operator"), topology=plant(), now=second(1e6))
     assert (entry.stage, entry.detail) == (Stage.EXPIRED, "approved too late")
     (expired,) = acting.expire(second(1e6))
     assert (expired.stage, expired.detail) == (Stage.EXPIRED, "not approved in time")
@@ -369,5 +369,5 @@ async def test_an_approval_does_not_overrule_the_policy(ledger: Ledger) -> None:
     acting = Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": outlet})
     await done(acting, action())
     engine.allowed = False
-    entry = await acting.approve(action().action_id, "ada", topology=plant(), now=second(1))
+    entry = await acting.approve(action().action_id, Approver("ada", "operator"), topology=plant(), now=second(1))
     assert (entry.stage, outlet.sent) == (Stage.REFUSED, [])

@@ -11,12 +11,13 @@ import pytest
 
 from agents.authorization import Asker
 from agents.facts import MOST, FactsPolicy, facts_of, plain, requested, topology_of
+from agents.limits import unfit
 from agents.plantfile import Blast, Plant, PlantFile, Protected
 from agents.policy import NoHistory, Rates
 from agents.policyfolder import Policy
 from graph.live import downstream
 from graph.topology import Topology
-from schemas.device import DeviceId, Relation
+from schemas.device import DeviceId, Relation, Signal, SignalKind, SignalName
 from schemas.event import Connected, Disconnected, Linked, Micros
 from schemas.facts import Facts, Request
 from tests.agents.plant import CHAIN, PUMP, TANK, action, event, plant, second
@@ -50,8 +51,19 @@ def test_the_question_is_the_one_of_the_live_graph(hops: int | None, limit: int,
     asker, graph = Asker(Plant(said)), down(gone=[TANK])
     wanted = action(device=device, verb="isolate")
     there = topology_of(device, facts_of(device, graph, second(0)))
-    first, second_ = (asker.ask(wanted, one, second(0), rates=Rates(), approved=False) for one in (graph, there))
+    first, second_ = (asker.ask(wanted, one, second(0), rates=Rates(), approver=None) for one in (graph, there))
     assert second_ == first
+
+
+def test_what_the_device_takes_of_the_signal_that_is_named_goes_along() -> None:
+    names = ("speed", "level")
+    signals = tuple(Signal(SignalName(name), SignalKind.NUMERIC, min=0, max=50) for name in names)
+    graph = plant().merge([event(Connected(PUMP, "pump", signals=signals), -1)])
+    for value, fits in ((50, True), (51, False)):
+        request = requested(action(PUMP, "set", arguments={"signal": "speed", "value": value}), graph, second(0))
+        assert request.facts.device is not None
+        assert [signal.name for signal in request.facts.device.signals] == ["speed"]
+        assert (unfit(plain(request), topology_of(PUMP, request.facts)) == "") is fits
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000, 1001, 3000])

@@ -19,10 +19,11 @@ from agents.dispatcher import (
     NotWaitingError,
     Outcome,
     Outlet,
-    SamePersonError,
+    WrongPersonError,
 )
 from agents.entry import Entry, Ledger, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
+from agents.policy import Approver
 from agents.undo import INVERSES, NotUndoableError
 from schemas.action import Action, Cause
 from schemas.event import ActionResult, ActionStatus, Event, Micros
@@ -50,6 +51,10 @@ def careful(ledger: Ledger, outlet: Outlet) -> Dispatcher:
 
 async def done(acting: Dispatcher, asked: Action, at: float = 0) -> Entry:
     return await acting.dispatch(asked, topology=plant(), now=second(at))
+
+
+async def approved(acting: Dispatcher, asked: Action, name: str, role: str = "operator") -> Entry:
+    return await acting.approve(asked.action_id, Approver(name, role), topology=plant(), now=second(1))
 
 
 class Mortal:
@@ -91,11 +96,11 @@ async def test_who_asked_is_not_the_second_person_however_the_name_is_written(le
     acting = pairs(ledger, outlet)
     asked = by("ann")
     assert (await done(acting, asked)).stage is Stage.WAITING
-    with pytest.raises(SamePersonError, match="second person"):
-        await acting.approve(asked.action_id, name, topology=plant(), now=second(1))
+    with pytest.raises(WrongPersonError, match="second person"):
+        await approved(acting, asked, name)
     assert (stages(ledger, asked), outlet.sent) == ([Stage.WAITING, Stage.WAITING], [])
     assert ledger.history(asked.action_id)[-1].by == name
-    assert (await acting.approve(asked.action_id, "bob", topology=plant(), now=second(2))).stage is Stage.SENT
+    assert (await approved(acting, asked, "bob")).stage is Stage.SENT
 
 
 @pytest.mark.parametrize(("asks", "approves"), [("ann", "local"), ("ann", " Local"), ("local", "bob"), ("local", "local")])
@@ -105,8 +110,8 @@ async def test_who_does_not_say_who_they_are_is_nobodys_second_person(ledger: Le
     acting = pairs(ledger, outlet)
     asked = by(asks)
     await done(acting, asked)
-    with pytest.raises(SamePersonError, match="both need a key or token of their own"):
-        await acting.approve(asked.action_id, approves, topology=plant(), now=second(1))
+    with pytest.raises(WrongPersonError, match="both need a key or token of their own"):
+        await approved(acting, asked, approves)
     assert (stages(ledger, asked), outlet.sent) == ([Stage.WAITING, Stage.WAITING], [])
 
 
@@ -114,21 +119,36 @@ async def test_where_anybody_may_so_may_who_does_not_say_who_they_are(ledger: Le
     acting = careful(ledger, FakeOutlet())
     asked = by("local")
     await done(acting, asked)
-    assert (await acting.approve(asked.action_id, "local", topology=plant(), now=second(1))).stage is Stage.SENT
+    assert (await approved(acting, asked, "local")).stage is Stage.SENT
 
 
 async def test_who_asked_may_be_the_person_where_anybody_may(ledger: Ledger) -> None:
     acting = careful(ledger, FakeOutlet())
     asked = by("ann")
     await done(acting, asked)
-    assert (await acting.approve(asked.action_id, "ann", topology=plant(), now=second(1))).stage is Stage.SENT
+    assert (await approved(acting, asked, "ann")).stage is Stage.SENT
 
 
 async def test_a_policy_that_has_become_stricter_counts_at_the_approval(ledger: Ledger) -> None:
     asked = by("ann")
     await done(careful(ledger, FakeOutlet()), asked)
-    with pytest.raises(SamePersonError):
-        await pairs(ledger).approve(asked.action_id, "ann", topology=plant(), now=second(1))
+    with pytest.raises(WrongPersonError):
+        await approved(pairs(ledger), asked, "ann")
+
+
+async def test_whose_word_the_policy_does_not_take_leaves_it_to_others(ledger: Ledger) -> None:
+    """An operator who presses the button for what engineers approve has not ended it."""
+    outlet = FakeOutlet()
+    engine = FakeEngine(allowed=True, approval=True, role="engineer")
+    acting = Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": outlet})
+    asked = by("ann")
+    await done(acting, asked)
+    with pytest.raises(WrongPersonError, match=r"somebody else's approval: with that of bob \(operator\) it is always"):
+        await approved(acting, asked, "bob")
+    assert (stages(ledger, asked), outlet.sent) == ([Stage.WAITING, Stage.WAITING], [])
+    assert ledger.history(asked.action_id)[-1].by == "bob"
+    entry = await approved(acting, asked, "eve", "engineer")
+    assert (entry.stage, entry.approved_by, outlet.sent) == (Stage.SENT, "eve", [asked])
 
 
 # --- Answers at once, ends that a person tells, and undoing ------------------------------------------------------------------
@@ -260,7 +280,9 @@ async def test_many_at_once_from_two_threads_are_each_sent_once(tmp_path: Path) 
 
     async def approved(name: str, one: Action) -> None:
         with suppress(NotWaitingError):
-            begun = await asyncio.to_thread(acting.begin_approved, one.action_id, name, topology=plant(), now=second(1))
+            begun = await asyncio.to_thread(
+                acting.begin_approved, one.action_id, Approver(name, "operator"), topology=plant(), now=second(1)
+            )
             await acting.go(begun, second(1))
 
     await asyncio.gather(*(approved(name, one) for one in asked for name in ("ann", "bob", "eve")))

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.authorization import Asker
+from agents.authorization import ROLES, Asker
 from agents.cedar import Source
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, MemoryLedger
 from agents.pattern import Matcher, matches
 from agents.plantfile import Hazard, Plant, PlantFile
-from agents.policy import Decision, NoPolicy, Rates, decided
+from agents.policy import Approver, Decision, NoPolicy, Rates, decided
 from agents.policyfolder import Policy
 from agents.rulefile import parse
 from graph.topology import Topology
@@ -193,12 +193,12 @@ def test_what_goes_down_is_bounded_and_said_to_be() -> None:
     )
     asker = Asker(Plant(parse(PLANT.replace("hops: 64", "devices: 20").encode(), PlantFile, name="test")))
     blasts = [
-        asker.ask(action(DeviceId(f"pipe-{number}")), long, NOW, rates=Rates(), approved=False).context["blast"]
+        asker.ask(action(DeviceId(f"pipe-{number}")), long, NOW, rates=Rates(), approver=None).context["blast"]
         for number in (0, 9, 28)
     ]
     assert [(blast["devices"], blast["complete"]) for blast in blasts] == [(20, False), (20, True), (1, True)]
     long.merge([event(Linked(DeviceId("pipe-28"), DeviceId("pipe-0"), Relation.FEEDS), 0)])
-    again = asker.ask(action(DeviceId("pipe-28")), long, NOW, rates=Rates(), approved=False)
+    again = asker.ask(action(DeviceId("pipe-28")), long, NOW, rates=Rates(), approver=None)
     assert again.context["blast"]["devices"] == 20
 
 
@@ -244,8 +244,19 @@ def test_the_permit_that_asks_most_of_people_counts() -> None:
     assert (both.allowed, both.approval, both.second, both.policies) == (True, True, True, ("p0", "p1", "p2"))
     one = policy(f'@approval("person") {HEAD}').decide(action(), plant(), NOW)
     assert (one.allowed, one.approval, one.second, one.rule) == (True, True, False, "p0")
+    ada = Approver("ada", "engineer")
     approving = policy(f"{HEAD} when {{ context.approved }}")
-    assert [approving.decide(action(), plant(), NOW, approved=approved).allowed for approved in (True, False)] == [True, False]
+    assert [approving.decide(action(), plant(), NOW, approver=approver).allowed for approver in (ada, None)] == [True, False]
+
+
+def test_policies_hear_who_approves() -> None:
+    engineers = policy(f'{HEAD} when {{ context has approver && context.approver.roles.contains("engineer") }}')
+    roles = [Approver("ada", role) for role in (*ROLES, "root", "")]
+    taken = [who.role for who in roles if engineers.decide(action(), plant(), NOW, approver=who).allowed]
+    assert taken == ["engineer", "admin"]
+    not_eve = policy(f'{HEAD} unless {{ context has approver && context.approver.name == "eve" }}')
+    names = [Approver(name, "admin") for name in ("eve", "ann", "", "a" * 257)]
+    assert [who.name for who in names if not_eve.decide(action(), plant(), NOW, approver=who).allowed] == ["ann"]
 
 
 # --- Engines that fail --------------------------------------------------------------------------------------------------------
@@ -274,8 +285,8 @@ def test_an_engine_that_takes_too_long_has_said_no() -> None:
 
 def test_an_engine_that_speaks_of_another_action_has_said_no() -> None:
     class Confused:
-        def decide(self, asked: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision:
-            del approved
+        def decide(self, asked: Action, topology: Topology, now: Micros, *, approver: Approver | None = None) -> Decision:
+            del approver
             return FakeEngine(allowed=True).decide(msgspec.structs.replace(asked, action_id="other"), topology, now)
 
     assert not decided(Confused(), action(), topology=plant(), now=NOW).allowed

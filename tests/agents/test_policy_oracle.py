@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agents.authorization import Asker, UnfitError
 from agents.plantfile import PlantFile
-from agents.policy import Decision, Rates
+from agents.policy import Approver, Decision, Rates
 from agents.policyfolder import PLANT, Policy, sources_of
 from agents.rulefile import load
 from graph.topology import Topology
@@ -30,6 +30,7 @@ ANNOUNCED = {"gw": "gateway", "plc": "controller"}
 PLAUSIBLE = (
     *(
         ("runbook", "isolate", "pipe"),
+        ("runbook", "close", "valve"),
         ("runbook", "close", "valve"),
         ("runbook", "inspect", "pump"),
         ("runbook", "stop", "pump"),
@@ -84,7 +85,7 @@ def drawn(dice: random.Random) -> tuple[Question, Topology]:
         severity=dice.choice((0, 1, 2, 3, 4, 4)),
         by_verb=dice.choice((0, 0, 1, 2, 3, 4, 19, 20, 60)),
         by_principal=dice.choice((0, 0, 4, 5, 9, 10, 19, 20, 59, 60)),
-        approved=dice.random() < 0.3,
+        approver=dice.choice(("",) * 9 + (*ROLES, "root")),
         devices=devices,
         links=links,
     )
@@ -140,6 +141,10 @@ def action_of(question: Question) -> Action:
     return action(verb=question.verb, device_id=device, cause=cause)
 
 
+def approver_of(question: Question) -> Approver | None:
+    return Approver("bob", question.approver) if question.approver else None
+
+
 def found(decision: Decision) -> str:
     if not decision.allowed:
         return "refuse"
@@ -152,7 +157,7 @@ def test_no_illegal_request_passes_and_every_legal_one_does() -> None:
     for _ in range(COUNT):
         question, graph = drawn(dice)
         told.rates_now = Rates(question.by_verb, 0, question.by_principal)
-        decision = engine.decide(action_of(question), graph, second(0), approved=question.approved)
+        decision = engine.decide(action_of(question), graph, second(0), approver=approver_of(question))
         assert found(decision) == expected(question), (question, decision)
         counts[found(decision)] += 1
     assert sum(counts.values()) == COUNT
@@ -169,7 +174,7 @@ def test_every_question_is_as_the_schema_says() -> None:
         if request.verb not in engine.verbs:
             continue
         with suppress(UnfitError):
-            made = asker.ask(request, graph, second(0), rates=Rates(1, 2, 3), approved=question.approved)
+            made = asker.ask(request, graph, second(0), rates=Rates(1, 2, 3), approver=approver_of(question))
             assert engine.cedar.conforms(made) == []
             judged += 1
     assert judged > 500

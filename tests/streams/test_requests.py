@@ -14,6 +14,7 @@ from agents.dispatcher import Dispatcher, NotSentError
 from agents.entry import Entry, Stage
 from agents.facts import FactsPolicy, requested
 from agents.fakes import FakeOutlet
+from agents.policy import Approver
 from agents.policyfolder import Policy
 from schemas.action import MQTT, Action
 from schemas.event import ActionResult, ActionStatus
@@ -145,9 +146,9 @@ async def test_an_approval_asks_once_more_by_the_facts_that_were_said(folders: F
         assert entry is not None
         assert entry.stage is Stage.WAITING
     again = await folders.start(wall=WALL + 10)
-    assert (await again.responder.approve(f"action-close-{PIPE}", "ann")).stage is Stage.SENT
+    assert (await again.responder.approve(f"action-close-{PIPE}", Approver("ann", "operator"))).stage is Stage.SENT
     later = await folders.start(wall=WALL + 62)
-    refused = await later.responder.approve("action-close-valve-1", "ann")
+    refused = await later.responder.approve("action-close-valve-1", Approver("ann", "operator"))
     assert (refused.stage, "62 s old" in refused.detail) == (Stage.REFUSED, True)
 
 

@@ -15,7 +15,7 @@ import pytest
 from agents.dispatcher import Dispatcher, NotWaitingError, Outcome
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet
-from agents.policy import Decision
+from agents.policy import Approver, Decision
 from graph.topology import Topology
 from schemas.action import Action
 from schemas.event import Micros
@@ -50,9 +50,9 @@ class Watched(FakeEngine):
 
     thread = ""
 
-    def decide(self, action: Action, topology: Topology, now: Micros, *, approved: bool = False) -> Decision:
+    def decide(self, action: Action, topology: Topology, now: Micros, *, approver: Approver | None = None) -> Decision:
         self.thread = threading.current_thread().name
-        return super().decide(action, topology, now, approved=approved)
+        return super().decide(action, topology, now, approver=approver)
 
 
 class Slow(FakeOutlet):
@@ -146,14 +146,14 @@ async def test_an_end_is_waited_for(bench: Bench) -> None:
 async def test_approve_resolve_and_undo(bench: Bench) -> None:
     bench.engine.approval, bench.outlet.error = True, TimeoutError()
     await bench.responder.request(action())
-    assert (await bench.responder.approve(action().action_id, "bob")).stage is Stage.UNKNOWN
+    assert (await bench.responder.approve(action().action_id, Approver("bob", "operator"))).stage is Stage.UNKNOWN
     assert (await bench.responder.outcome(action().action_id, 5)).stage is Stage.UNKNOWN
     assert (await bench.responder.resolve(action().action_id, "bob", Outcome.SUCCEEDED, "seen")).stage is Stage.SUCCEEDED
     bench.engine.approval, bench.outlet.error = False, None
     undone = await bench.responder.undo(action().action_id, "ann", "operator")
     assert (undone.stage, undone.action.verb, undone.action.cause.undoes) == (Stage.SENT, "reconnect", action().action_id)
     with pytest.raises(NotWaitingError):
-        await bench.responder.approve(action(PUMP).action_id, "bob")
+        await bench.responder.approve(action(PUMP).action_id, Approver("bob", "operator"))
     with audit_trail(bench.folder / "ledger.db") as trail:
         assert trail.verify().number == len(trail.newest(100)) == 8
 

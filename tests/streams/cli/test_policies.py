@@ -37,7 +37,7 @@ async def data(tmp_path: Path) -> Path:
 def test_policies_in_order(run: Run, policy: Path) -> None:
     checked, tested = run("policy", "check", DEPLOYED, policy), run("policy", "test", policy)
     assert (checked.code, checked.out, "in order" in checked.err) == (0, "", True)
-    assert (tested.code, "18 cases, 0 failed" in tested.out) == (0, True)
+    assert (tested.code, "20 cases, 0 failed" in tested.out) == (0, True)
 
 
 def test_what_is_wrong_and_doubtful_is_said_with_its_line(run: Run, policy: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_case_that_fails_ends_with_1(run: Run, policy: Path) -> None:
 
 
 def test_one_action_is_asked_about(run: Run, policy: Path) -> None:
-    asked = [run("policy", "ask", policy, *ASKED, *who) for who in ((), ("--role", "viewer"), ("--approved",))]
+    asked = [run("policy", "ask", policy, *ASKED, *who) for who in ((), ("--role", "viewer"), ("--approver", "operator"))]
     assert [(ended.code, ended.err.split(":")[0]) for ended in asked] == [(0, "wait"), (1, "refuse"), (0, "allow")]
     (row,) = run("policy", "ask", policy, *ASKED, "--json").rows
     assert (row["found"], row["by"]) == ("wait", ["operators do what is serious, in pairs"])

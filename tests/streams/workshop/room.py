@@ -14,7 +14,7 @@ from agents.catalogue import plant_tools
 from agents.dispatcher import Answered, Dispatcher, Outlet
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
-from agents.policy import Decision
+from agents.policy import Approver, Decision
 from agents.run import Order
 from agents.taskgraph import Task, TaskGraph
 from agents.workshop import Call, Part
@@ -102,7 +102,7 @@ class Side:
         self._dispatcher.expire(Micros(NOW + round(seconds * 1e6)))
 
     async def approve(self, action_id: str) -> Entry:
-        return await self._dispatcher.approve(action_id, "ben", topology=self._topology, now=NOW)
+        return await self._dispatcher.approve(action_id, Approver("ben", "operator"), topology=self._topology, now=NOW)
 
 
 class Bench:
@@ -155,20 +155,30 @@ class Bench:
 
         return Call(order, task, known, given, parts, waits)
 
-    async def alarm(self, device: DeviceId = PUMP, *, name: str = "control:dry", fault: Fault | None = None) -> str:
-        """Raise one; its id."""
-        alert = Alert(
-            alert_id=f"al-{device}-{name}",
-            time=rfc3339(NOW),
+    async def alarm(
+        self,
+        device: DeviceId = PUMP,
+        *,
+        name: str = "control:dry",
+        fault: Fault | None = None,
+        severity: Severity = Severity.HIGH,
+        state: AlertState = AlertState.RAISED,
+        alert: str = "al",
+        after: int = 0,
+    ) -> str:
+        """Raise one, or go on with it so many seconds later; its id."""
+        said = Alert(
+            alert_id=f"{alert}-{device}-{name}",
+            time=rfc3339(Micros(NOW + after * 1_000_000)),
             device_id=device,
             condition=name,
-            severity=Severity.HIGH,
-            state=AlertState.RAISED,
+            severity=severity,
+            state=state,
             score=3.0,
             explanation=Explanation(signals=(SignalShare(SignalName("level"), 1.0),)),
         )
-        await self.journal.save([alert], [] if fault is None else [fault])
-        return self.journal.annunciator.alarm(alert.alert_id).alarm_id
+        await self.journal.save([said], [] if fault is None else [fault])
+        return self.journal.annunciator.alarm(said.alert_id).alarm_id
 
 
 def fault(name: str = "fault-1", *, opened: int = 0, origin: DeviceId = PIPE) -> Fault:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from agents.undo import INVERSES
 from agents.workshop import Part, ToolError, UnknownOutcomeError
 from schemas.alarm import AlarmState
 from schemas.device import Signal, SignalKind, SignalName
-from schemas.event import ActionStatus, Connected, Event, Micros
+from schemas.event import ActionStatus, Connected, Event, Micros, Severity
+from schemas.finding import AlertState
 from streams.workshop.acting import target_of
 from streams.workshop.errands import VERBS
 from tests.streams.plant import stamp
@@ -134,6 +137,44 @@ async def test_alarms_are_acknowledged_and_shelved_in_the_askers_name(tmp_path: 
         assert steps[-1].reason == "being cleaned"
         with pytest.raises(ToolError, match="no alarm of pipe-1 to acknowledge"):
             await bench.use("acknowledge_alarm", device=PIPE)
+
+
+async def approved_after(bench: Bench, meanwhile: Callable[[], Awaitable[object]]) -> Entry:
+    """An acknowledgement that is approved once something else has happened."""
+    asking = asyncio.ensure_future(bench.use("acknowledge_alarm", device=PUMP))
+    await bench.side.waiting.wait()
+    await meanwhile()
+    entry = await bench.side.approve(bench.side.requested[0].action_id)
+    with suppress(ToolError):
+        await asking
+    return entry
+
+
+async def test_an_alarm_that_has_got_worse_since_is_not_what_was_approved(tmp_path: Path) -> None:
+    with opened(tmp_path, engine=FakeEngine(allowed=True, approval=True)) as bench:
+        alarm = await bench.alarm()
+        entry = await approved_after(bench, lambda: bench.alarm(severity=Severity.CRITICAL, state=AlertState.UPDATED, after=1))
+        assert (entry.stage, bench.room.alarm(alarm).acknowledged) == (Stage.FAILED, False)
+        assert "it has got worse since this was asked for: high then, critical now" in entry.detail
+
+
+async def test_nor_is_one_that_was_raised_again(tmp_path: Path) -> None:
+    async def again() -> None:
+        await bench.alarm(state=AlertState.CLEARED, after=1)
+        await bench.alarm(alert="second", after=2)
+
+    with opened(tmp_path, engine=FakeEngine(allowed=True, approval=True)) as bench:
+        alarm = await bench.alarm()
+        entry = await approved_after(bench, again)
+        assert (entry.stage, bench.room.alarm(alarm).acknowledged) == (Stage.FAILED, False)
+        assert "it was raised again since this was asked for" in entry.detail
+
+
+async def test_what_has_not_changed_or_got_better_is_acknowledged_once_it_is_approved(tmp_path: Path) -> None:
+    with opened(tmp_path, engine=FakeEngine(allowed=True, approval=True)) as bench:
+        alarm = await bench.alarm()
+        entry = await approved_after(bench, lambda: bench.alarm(severity=Severity.LOW, state=AlertState.UPDATED, after=1))
+        assert (entry.stage, bench.room.alarm(alarm).acknowledged) == (Stage.SUCCEEDED, True), entry.detail
 
 
 async def test_what_was_shelved_is_taken_off_the_shelf_by_an_undoing(tmp_path: Path) -> None:
