@@ -8,6 +8,7 @@ Tests that use a service belong to its group, so that one process of the test ru
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,19 +19,19 @@ import pytest
 from deploy.local.services import Local, MissingError
 
 REQUIRED = os.environ.get("OPENAUTOGLM_SERVICES") == "required"
+PORTS = range(20_000, 32_000)
+"""Below those that a system gives out by itself: what is free here stays so, though others ask for any port meanwhile."""
 
 
 def free_port(count: int = 1) -> int:
     """The first of `count` adjacent ports that are free."""
     while True:
+        port = secrets.choice(PORTS)
         with ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
             try:
-                for offset in range(1, count):
+                for offset in range(count):
                     stack.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
-            except (OSError, OverflowError):
+            except OSError:
                 continue
             return port
 

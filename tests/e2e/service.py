@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from graph.detection import Model
+from graph.detection.model import Model
 from streams.instructions import Interpreter
 from streams.mqtt import Connection, connect
 from streams.service import Parts, Service
@@ -22,10 +22,11 @@ SITE = "e2e"
 async def running(
     data: Path, *, model: Model | None = None, interpreter: Interpreter | None = None, **settings: Any
 ) -> AsyncIterator[tuple[Parts, Connection]]:
-    """The parts, once the gateway listens, and a gateway's connection."""
+    """The parts, once gateways are heard and devices can be told, and a gateway's connection."""
     told = Settings(data=data, site=SITE, mqtt_port=0, **{"api": False, **settings})
     service = Service(told, model=model, interpreter=interpreter)
     async with service.started() as parts:
         await asyncio.wait_for(parts.gateway.connected.wait(), HUNG)
+        await asyncio.wait_for(parts.responder.mqtt._connected.wait(), HUNG)
         async with connect(parts.address, "e2e-client") as client:
             yield parts, client

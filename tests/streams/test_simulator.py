@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -29,6 +28,7 @@ from streams.simulator.spool import Spools
 from streams.simulator.wire import Batch
 from streams.topics import Topics, gateway_name
 from streams.watermark import Watermarks
+from tests.services import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(find_spec("wntr") is None, reason="extra `demo`")
@@ -281,6 +281,7 @@ class Service:
 
     async def run(self) -> None:
         with self._kept.open("ab", buffering=0) as file:
+            file.write(b"\n")  # ends what was torn
             async with connect(self._address, "service", [self._topics.events]) as connection:
                 async for message in connection.messages():
                     await self._take(message, connection, file)
@@ -310,8 +311,7 @@ async def serve(port: int, path: Path) -> None:
 @pytest.fixture
 def port() -> int:
     """Free a moment ago. It must be known before the broker is, which comes and goes."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port()
 
 
 @asynccontextmanager
@@ -350,7 +350,8 @@ async def test_a_command_closes_the_pipe_and_is_answered_once(port: int, tmp_pat
     simulator = Simulator(address=address, seed=3, speed=30_000)
     async with service(port, path):
         running = asyncio.create_task(simulator.run())
-        await until(lambda: bool(kept(path)))
+        gateways = len(simulator.plant.equipment.gateways)
+        await until(lambda: len({event.stamp.source for event in kept(path)}) == gateways)  # each of which listens by then
         async with connect(address, "dispatcher") as connection:
             for _ in range(2):
                 order = msgspec.json.encode(action("pipe-109", "isolate", hours=1000))
@@ -360,7 +361,8 @@ async def test_a_command_closes_the_pipe_and_is_answered_once(port: int, tmp_pat
         await until(lambda: simulator.time > seen + HOUR)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    assert [answer.status for answer in results(kept(path))] == [ActionStatus.SUCCEEDED]
+    told = {event.stamp.id: event for event in kept(path) if isinstance(event.body, ActionResult)}
+    assert [answer.status for answer in results(told.values())] == [ActionStatus.SUCCEEDED]
     assert abs(simulator.plant._process.state.flow[DeviceId("pipe-109")]) < 0.1
 
 
@@ -368,7 +370,7 @@ async def test_the_plant_stands_still_while_a_spool_is_full() -> None:
     async with EmbeddedBroker("127.0.0.1", 0) as broker:
         simulator = Simulator(address=Address("127.0.0.1", broker.port), seed=3, speed=1e9, spool=500)
         running = asyncio.create_task(simulator.run())
-        await asyncio.sleep(1)
+        await until(lambda: max(map(len, simulator._spools.of.values())) >= 500)
         stood, waiting = simulator.time, simulator.waiting
         await asyncio.sleep(0.2)
         assert simulator.time == stood

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
-from graph.detection import Model
+from graph.detection.model import Model
 from schemas.action import moment
 from schemas.device import DeviceId
 from schemas.event import Micros, rfc3339
@@ -116,7 +116,7 @@ async def served(
         for role, text in texts.items():
             headers = {} if text is None else {"authorization": f"Bearer {text}"}
             clients[role] = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=str(parts.url), headers=headers, timeout=20, trust_env=False)
+                httpx.AsyncClient(base_url=str(parts.url), headers=headers, timeout=HUNG, trust_env=False)
             )
         found = Served(parts, mqtt, clients)
         await answering(found.client)
@@ -133,3 +133,10 @@ async def answering(client: httpx.AsyncClient, path: str = "/health") -> None:
                     return
             except httpx.TransportError:
                 await asyncio.sleep(0.05)
+
+
+async def hearing(client: httpx.AsyncClient) -> None:
+    """Until gateways are heard, by a process that answers and is not ready, perhaps, for another reason."""
+    async with asyncio.timeout(HUNG):
+        while (await client.get("/ready")).json()["checks"]["gateway"]:
+            await asyncio.sleep(0.05)

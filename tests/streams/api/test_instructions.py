@@ -300,7 +300,9 @@ async def test_it_goes_on_after_a_restart(tmp_path: Any) -> None:
     async with served(tmp_path, interpreter=book, policy=policy) as api:
         planned = (await ask(api, FIND)).json()["run"]
         name = (await ask(api, STOP, run=True)).json()["run"]["runId"]
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(HUNG):
+            while [one["stage"] for one in (await api.client.get("/v1/actions")).json()["items"]] != ["sent"]:
+                await asyncio.sleep(0.02)
     async with served(tmp_path, interpreter=book, policy=policy) as api:
         async with device(api) as got:
             run = (await api.client.get(f"{PATH}/{name}")).json()
