@@ -17,6 +17,7 @@ from agents.fakes import FakeEngine, FakeOutlet
 from schemas.action import Action
 from streams.ledger import SqliteLedger, audit_trail
 from tests.agents.plant import action, plant, second
+from tests.waiting import HUNG
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +62,7 @@ class Killer:
 
 def killed(folder: Path, moment: str) -> None:
     code = f"from pathlib import Path; from tests.agents.test_killed import act; act(Path({str(folder)!r}), {moment!r})"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=HUNG)
     assert ended.returncode == -signal.SIGKILL
 
 

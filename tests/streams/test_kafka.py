@@ -20,7 +20,7 @@ from streams.kafka import BATCH_BYTES, FencedError, KafkaLog, Note, Partition, W
 from streams.kafka_admin import LARGEST, prepare
 from tests.services import free_port, running
 from tests.streams.plant import recording
-from tests.waiting import HUNG
+from tests.waiting import HUNG, until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 ZERO = Partition(0)
@@ -162,11 +162,10 @@ async def test_a_cluster_that_comes_later_is_waited_for(tmp_path: Path, names: N
     with running("kafka", tmp_path) as late:
         late.stop()
         waiting = asyncio.create_task(when_there(lambda: made(Cluster(f"127.0.0.1:{late.port}"), names)))
-        await asyncio.sleep(1.5)
+        await until(lambda: "trying again" in caplog.text)
         assert not waiting.done()
         await asyncio.to_thread(late.start)
         assert await asyncio.wait_for(waiting, HUNG) == 1
-    assert "trying again" in caplog.text
 
 
 def secured(kafka: Local, **changes: object) -> Cluster:

@@ -188,7 +188,7 @@ async def test_a_whole_life_of_an_independent_edge_node(peer: Path, mosquitto: L
             node.tell("heat -41")
             (command, *_) = await told(node, "commanded")
             assert command == {"what": "commanded", "metrics": {"Node Control/Rebirth": True}, "qos": 0, "retain": False}
-            await plant.until(lambda graph: value(graph, PRESS, "heat") == -41)
+            await plant.until(lambda graph: value(graph, PRESS, "heat") == -41 and state(graph, PUMP) is DeviceState.CONNECTED)
             node.tell("heat -42")
             graph = await plant.until(lambda graph: value(graph, PRESS, "heat") == -42)
             assert state(graph, PUMP) == state(graph, PRESS) == DeviceState.CONNECTED
@@ -315,7 +315,7 @@ def payloads() -> list[Payload]:
 def test_protobuf_reads_what_we_write_and_we_read_what_it_writes(peer: Path) -> None:
     ours = payloads()
     asked = "".join(encode(one).hex() + "\n" for one in ours)
-    done = subprocess.run([str(peer), "-c", ORACLE], input=asked, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([str(peer), "-c", ORACLE], input=asked, capture_output=True, text=True, timeout=HUNG, check=True)
     answers = [line.partition(" ")[0] for line in done.stdout.splitlines()]
     members = [line.partition(" ")[2] for line in done.stdout.splitlines()]
     assert [decode(bytes.fromhex(answer)) for answer in answers] == ours
