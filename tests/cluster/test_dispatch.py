@@ -22,8 +22,9 @@ from streams.mqtt import Address, Connection, connect
 from streams.requestbook import RequestBook
 from tests.cluster.harness import Harness, Process
 from tests.services import free_port
-from tests.streams.api.serving import answering, event
+from tests.streams.api.serving import answering, event, hearing
 from tests.streams.phrasebook import permits
+from tests.waiting import HUNG, until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 SITE = "acting"
@@ -105,7 +106,8 @@ async def up(client: httpx.AsyncClient) -> None:
     """However long a busy machine takes to start a process."""
     while True:
         with suppress(TimeoutError):
-            return await answering(client)
+            await answering(client)
+            return await hearing(client)
 
 
 @asynccontextmanager
@@ -119,7 +121,8 @@ async def site(harness: Harness, tmp_path: Path) -> AsyncIterator[Site]:
     await harness.worker(allowed_lateness=0, runbook=tmp_path / "runbook.yaml")
     device = Device()
     try:
-        async with asyncio.timeout(500), httpx.AsyncClient(base_url=f"http://127.0.0.1:{http}", trust_env=False) as client:
+        at = httpx.AsyncClient(base_url=f"http://127.0.0.1:{http}", timeout=HUNG, trust_env=False)
+        async with asyncio.timeout(500), at as client:
             await up(client)
             address = Address("127.0.0.1", mqtt)
             async with (
@@ -166,6 +169,7 @@ async def test_the_whole_way_from_an_alarm_to_a_device_and_back(harness: Harness
         there.device.answers = False
         await there.plant.publish(alarm("pipe-4", "leak"))
         await there.until("pipe-4", lambda one: one["stage"] == "sent")
+        await until(lambda: any(action["deviceId"] == "pipe-4" for action in there.device.told))
         before = there.device.counts()
         await there.gateway.end(signal.SIGKILL)
         # Whatever was read before is read again: nothing is sent twice.

@@ -14,17 +14,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from graph.detection import Model, save, train
+from graph.detection.model import Model, save
+from graph.detection.training import train
 from schemas.event import Event
 from schemas.finding import Alert, Fault
 from streams import checkpoint
 from streams.crashpoints import OF_RUNS, CrashPoint
 from streams.findings import FindingStore, Kind
 from streams.mqtt import Address, EmbeddedBroker, connect
-from streams.pipeline import Pipeline, topology_of
+from streams.pipeline import Pipeline
+from streams.snapshots import topology_of
 from streams.topics import Topics
 from streams.windows import Lateness
 from tests.crash.gateway import SpoolingGateway
+from tests.services import free_port
 from tests.streams.plant import recording
 from tests.waiting import HUNG
 
@@ -148,8 +151,7 @@ async def test_killed_together_with_its_embedded_broker(model: tuple[Model, Path
     """The embedded broker forgets everything; the gateways' spools and the watermark make up for it."""
     trained, folder = model
     async with asyncio.timeout(HUNG):
-        async with EmbeddedBroker("127.0.0.1", 0) as probe:
-            port = probe.port
+        port = free_port()
         process = Process(tmp_path, folder, None)
         process._environment |= {"OPENAUTOGLM_MQTT_PORT": str(port)}
         gateway = SpoolingGateway(Address("127.0.0.1", port), Topics(SITE), EVENTS)

@@ -112,14 +112,18 @@ async def client(data: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Once the service answers, and is where gateways are heard: what is published before that is lost."""
     while True:
         if (data / "address").is_file() and (address := (data / "address").read_text()):
-            async with httpx.AsyncClient(base_url=address, timeout=10, trust_env=False) as found:
-                try:
-                    if (await found.get("/ready")).is_success:
-                        yield found
-                        return
-                except httpx.TransportError:
-                    pass
+            async with httpx.AsyncClient(base_url=address, timeout=HUNG, trust_env=False) as found:
+                if await ready(found):
+                    yield found
+                    return
         await asyncio.sleep(0.1)
+
+
+async def ready(api: httpx.AsyncClient) -> bool:
+    try:
+        return (await api.get("/ready")).is_success
+    except httpx.TransportError:
+        return False
 
 
 async def known(api: httpx.AsyncClient) -> None:
