@@ -25,6 +25,7 @@ from agents.planner import Plan, Planner, digest, framed, linked
 from agents.toolset import Tool, ToolSet
 from graph.nn.encoders.layers import MAPS, NORMS
 from graph.nn.toolgraph.model import PlanModelError, load, save
+from tests.waiting import HUNG
 
 SETS = Path(__file__).parent / "toolsets"
 NASTY = ["?", "。", "\0\0", "\ud800", "a" * 8_000, ", and then, ; . " * 200, "{" * 500, "停" * 3_000, "1 2 3"]
@@ -284,7 +285,7 @@ def test_requests_without_an_answer_are_left_out() -> None:
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "streams.cli", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=HUNG)
 
 
 def test_the_command_writes_a_plan_for_each_request(tmp_path: Path) -> None:

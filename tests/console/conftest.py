@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.console.plant import Served, fault, serving, small_plant
 from tests.services import missing
+from tests.waiting import HUNG
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 DESK, PHONE = (1366, 768), (390, 844)
@@ -26,7 +27,7 @@ def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         missing("chromium is not installed")
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=HUNG * 1000)
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield opened
@@ -50,6 +51,7 @@ def opened(browser: Browser) -> Iterator[Opened]:
     def open_page(url: str, *, size: tuple[int, int] = DESK, context: BrowserContext | None = None, **options: Any) -> Page:
         if context is None:
             context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
+            context.set_default_timeout(HUNG * 1000)
             contexts.append(context)
         page, host = context.new_page(), urlsplit(url).netloc
         page.on(

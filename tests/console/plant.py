@@ -27,6 +27,7 @@ from streams.folder import Folder
 from streams.mqtt import Address, connect
 from streams.roles import Role
 from tests.services import free_port
+from tests.waiting import HUNG
 
 SITE = "console"
 SOURCE = f"/plants/{SITE}/gateways/gw-1"
@@ -171,12 +172,12 @@ def serving(data: Path, *, model: Path | None = None, faults: Sequence[Fault] = 
             process.terminate()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], *, seconds: float = 60) -> None:
+def _wait(url: str, process: subprocess.Popen[bytes], *, seconds: float = HUNG) -> None:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         assert process.poll() is None, "the service has ended"
         try:
-            httpx.get(f"{url}/ready", timeout=2).raise_for_status()
+            httpx.get(f"{url}/ready", timeout=HUNG).raise_for_status()
         except httpx.HTTPError:
             time.sleep(0.1)
         else:

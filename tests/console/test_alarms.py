@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from streams.roles import Role
 from tests.console.conftest import Opened, picture
 from tests.console.plant import Served, serving, small_plant
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.xdist_group("browser")
 HOSTILE = '<img src=x onerror="window.hacked = 1"><b>bold</b>'
@@ -40,6 +41,7 @@ def row(page: Page, device: str, name: str) -> str:
 def test_an_alarm_is_acknowledged_by_the_keyboard_alone(plant: Served, opened: Opened) -> None:
     plant.alarm("tank-1", "level")
     page = opened(plant.url)
+    expect(page.locator(".graph .node").first).to_be_attached()
     page.keyboard.press("g")
     page.keyboard.press("a")
     page.wait_for_url("**/alarms")
@@ -144,21 +146,21 @@ def test_operators_do_what_operators_may(closed: Served, opened: Opened) -> None
 
 @pytest.mark.parametrize("path", ["/", "/alarms", "/devices/pump-1", "/_nicegui/x/components/y"])
 def test_nobody_without_a_session_gets_a_page(closed: Served, path: str) -> None:
-    answer = httpx.get(f"{closed.url}{path}")
+    answer = httpx.get(f"{closed.url}{path}", timeout=HUNG)
     assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/login")
 
 
 def test_nobody_without_a_session_gets_to_the_socket(closed: Served) -> None:
-    assert httpx.get(f"{closed.url}/_nicegui_ws/socket.io/?EIO=4&transport=polling").status_code == 401
+    assert httpx.get(f"{closed.url}/_nicegui_ws/socket.io/?EIO=4&transport=polling", timeout=HUNG).status_code == 401
 
 
 def test_what_is_no_key_opens_nothing(closed: Served) -> None:
-    answer = httpx.post(f"{closed.url}/login", data={"key": "<b>", "next": "https://evil.example"})
+    answer = httpx.post(f"{closed.url}/login", data={"key": "<b>", "next": "https://evil.example"}, timeout=HUNG)
     assert answer.status_code == 401
     assert "evil.example" not in answer.text
     assert "set-cookie" not in answer.headers
 
 
 def test_paths_of_the_api_stay_the_apis(plant: Served) -> None:
-    assert httpx.get(f"{plant.url}/v1/nothing").headers["content-type"] == "application/problem+json"
-    assert httpx.post(f"{plant.url}/v1/faults").status_code == 405
+    assert httpx.get(f"{plant.url}/v1/nothing", timeout=HUNG).headers["content-type"] == "application/problem+json"
+    assert httpx.post(f"{plant.url}/v1/faults", timeout=HUNG).status_code == 405

@@ -47,7 +47,7 @@ def plan(page: Page, text: str) -> None:
 
 
 def settled(page: Page, state: str) -> None:
-    expect(page.locator(".run-state")).to_have_attribute("data-run-state", state, timeout=60_000)
+    expect(page.locator(".run-state")).to_have_attribute("data-run-state", state)
 
 
 def test_a_plan_is_shown_before_it_runs_and_then_runs_to_its_end(asking: Served, opened: Opened) -> None:
@@ -132,7 +132,7 @@ def test_a_viewer_plans_and_tries_dry_and_runs_nothing(asking: Served, opened: O
     where = page.url
     page.get_by_role("button", name="Dry run").click()
     settled(page, "succeeded")
-    assert page.url != where
+    expect(page).not_to_have_url(where)
     picture(page, "instruction-dry")
     # The server, not the missing button, is what refuses.
     digest = page.evaluate("fetch(`/v1${location.pathname}`).then((got) => got.json()).then((run) => run.digest)")
@@ -152,7 +152,7 @@ def test_somebody_elses_plan_is_run_in_ones_own_name(asking: Served, opened: Ope
     other.wait_for_url("**/instructions/run-*")
     other.get_by_role("button", name="Run", exact=True).click()
     settled(other, "succeeded")
-    assert other.url != page.url
+    expect(other).not_to_have_url(page.url)
     expect(other.locator("section[aria-label='Plan'] .facts").first).to_contain_text("for engineer-anna")
 
 

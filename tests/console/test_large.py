@@ -18,8 +18,8 @@ def test_ten_thousand_devices_are_opened_zone_by_zone(tmp_path_factory: pytest.T
         plant.publish(large_plant(10_000, zones=20))
         plant.alarm("dev-04321", "dry", severity="critical")
         page = opened(plant.url)
-        expect(page.locator(".card")).to_have_count(20, timeout=60_000)
-        expect(page.locator("[data-card='zone:area-08']")).to_contain_class("critical", timeout=60_000)
+        expect(page.locator(".card")).to_have_count(20)
+        expect(page.locator("[data-card='zone:area-08']")).to_contain_class("critical")
         page.reload()
         for _ in range(3):
             began = time.monotonic()
@@ -48,8 +48,8 @@ def test_thousands_without_a_zone_come_in_parts(tmp_path_factory: pytest.TempPat
     with serving(tmp_path_factory.mktemp("console") / "flat") as plant:
         plant.publish(large_plant(3_000, zones=0))
         page = opened(plant.url)
-        expect(page.locator(".card .name")).to_have_text(["No zone"], timeout=60_000)
-        expect(page.locator(".card .many")).to_contain_text("3,000", timeout=60_000)
+        expect(page.locator(".card .name")).to_have_text(["No zone"])
+        expect(page.locator(".card .many")).to_contain_text("3,000")
         page.locator(".card").click()
         page.get_by_role("link", name="pump, 600 devices").click()
         expect(page.locator(".card")).to_have_count(3)

@@ -9,6 +9,7 @@ from importlib.metadata import packages_distributions
 import pytest
 
 import openautoglm
+from tests.waiting import HUNG
 
 NAMES = ("openautoglm", "streams", "agents", "graph", "schemas")
 HEAVY = ("torch", "torch_geometric", "neo4j", "faust")
@@ -29,7 +30,7 @@ def test_every_public_name_is_there() -> None:
 def loaded(module: str) -> set[str]:
     """The packages, and packages in packages, that a fresh interpreter holds after an import."""
     code = f"import sys, {module}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HUNG, check=True)
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 

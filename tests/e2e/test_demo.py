@@ -7,12 +7,18 @@ import subprocess
 import sys
 import time
 
+from tests.waiting import HUNG
+
 COMMAND = (sys.executable, "-u", "-c", "from streams.cli import main; main()", "demo")
 
 
 def test_a_fault_is_found_and_compared_with_the_truth() -> None:
     done = subprocess.run(
-        [*COMMAND, "--seconds", "120", "--fault", "drift"], capture_output=True, text=True, timeout=180, check=False
+        [*COMMAND, "--seconds", str(2 * HUNG), "--fault", "drift"],
+        capture_output=True,
+        text=True,
+        timeout=3 * HUNG,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     story = done.stdout
@@ -28,6 +34,6 @@ def test_ctrl_c_ends_it_at_once_and_cleanly() -> None:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
-        _, messages = process.communicate(timeout=30)
+        _, messages = process.communicate(timeout=HUNG)
     print(f"ended after {time.monotonic() - began:.1f} s")
     assert (process.returncode, messages) == (0, "stopped\n")
