@@ -155,9 +155,9 @@ class AlarmRules:
         self.suppresses = any(rule.suppress_when is not None for rule in self.rules)
 
     @classmethod
-    def load(cls, path: Path) -> AlarmRules:
-        """Raises RuleFileError or OSError."""
-        return cls(load(path, AlarmRulesFile))
+    def load(cls, path: Path | None) -> AlarmRules:
+        """Those of a file; none without one. Raises RuleFileError or OSError."""
+        return cls() if path is None else cls(load(path, AlarmRulesFile))
 
     def rule_for(self, device_id: DeviceId, condition: str, topology: Topology | None) -> AlarmRule:
         """The first that is about such an alarm; one that changes nothing where there is none."""

@@ -43,8 +43,11 @@ from agents.scheduler import Scheduler
 from agents.semantics import SemanticParser, TaskGraphBuilder
 from agents.taskgraph import Task, TaskGraph
 from agents.toolset import Tool, ToolSet
-from graph.detection import Detector, Model, load, save, train
-from graph.faultpath import FaultState, FaultTracker
+from graph.detection.detector import Detector
+from graph.detection.model import Model, load, save
+from graph.detection.training import train
+from graph.faultpath.state import FaultState
+from graph.faultpath.tracker import FaultTracker
 from graph.topology import Device, DeviceState, Topology
 from schemas.action import Action
 from schemas.decode import Decoded, Limits, decode, decode_lines

@@ -10,8 +10,7 @@ from graph.questions import Near
 from graph.store import KnownDevice
 from schemas.alarm import Alarm, AlarmState
 from schemas.device import DeviceId, Edge, SignalKind, SignalName
-from schemas.event import Severity, SignalValue
-from streams.traces import Point
+from schemas.event import Micros, Severity, SignalValue
 from streams.webhooks.endpoint import Webhook
 
 Item = TypeVar("Item")
@@ -107,6 +106,17 @@ class Route(Answer, frozen=True):
     source: DeviceId
     target: DeviceId
     edges: list[Edge]
+
+
+class Point(msgspec.Struct, frozen=True, rename="camel"):
+    """A signal at a step, in its own unit; it is strange beyond `low` and `high`. `surprise` is strange from 1 on."""
+
+    at: Micros
+    value: float | None
+    expected: float | None
+    low: float | None
+    high: float | None
+    surprise: float | None
 
 
 class SignalNow(Answer, frozen=True):

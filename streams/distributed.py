@@ -9,8 +9,9 @@ from contextlib import AsyncExitStack, closing
 from functools import partial
 from typing import Any
 
+from agents.alarmrules import AlarmRules
 from agents.annunciator import Annunciator
-from graph.detection import Model, load
+from graph.detection.model import Model, load
 from streams.announcer import Announcer
 from streams.answers import Readiness
 from streams.cluster import Cluster, ClusterError, Names
@@ -23,6 +24,7 @@ from streams.folder import Folder
 from streams.followed import Projections
 from streams.front import Front
 from streams.gateway import Gateway
+from streams.graphstore import graph_store
 from streams.journal import AlarmJournal
 from streams.kafka import KafkaLog, when_there
 from streams.kafka_admin import identity, prepare
@@ -32,12 +34,11 @@ from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
 from streams.plantclock import PlantClock
-from streams.projection import graph_store
 from streams.publisher import Publisher
 from streams.relay import Relay
 from streams.remote import KafkaTruth, origin
 from streams.requests import Requests
-from streams.service import mqtt_address, pipeline_of, rules_of, sparkplug_host, webhooks_of
+from streams.service import mqtt_address, pipeline_of, sparkplug_host, webhooks_of
 from streams.settings import Settings
 from streams.shards import Shards
 from streams.topics import Topics
@@ -142,7 +143,7 @@ async def run_gateway(settings: Settings) -> None:
         stack.push_async_callback(log.close)
         gateway = Gateway(topics, address=address, outbox=outbox, log=log, crash=crash)
         clock = PlantClock()
-        journal = AlarmJournal(Annunciator(settings.site, rules_of(settings)), store, clock=clock)
+        journal = AlarmJournal(Annunciator(settings.site, AlarmRules.load(settings.alarm_rules)), store, clock=clock)
         journal.restore()
         own = KafkaLog(cluster, names)
         stack.push_async_callback(own.close)

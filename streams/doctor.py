@@ -15,7 +15,7 @@ import msgspec
 
 from agents.policyfolder import Policy
 from agents.runbook import Runbook
-from graph.detection import load
+from graph.detection.model import load
 from streams.ledger import SqliteLedger
 from streams.settings import Settings
 

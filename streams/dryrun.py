@@ -24,7 +24,7 @@ from agents.policyfolder import Policy
 from agents.run import Order, Run
 from agents.runbook import Plan, Runbook
 from agents.taskgraph import Task
-from graph.detection import Model
+from graph.detection.model import Model
 from graph.faultpath.state import FaultState
 from graph.topology import Topology
 from schemas.action import MQTT, Action

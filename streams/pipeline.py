@@ -16,8 +16,11 @@ from agents.alarmrules import AlarmRules
 from agents.alarms import Alarms
 from agents.run import Order
 from agents.runbook import Runbook
-from graph.detection import Detector, Model, Step
-from graph.faultpath import FaultState, FaultTracker
+from graph.detection.detector import Detector
+from graph.detection.evidence import Step
+from graph.detection.model import Model
+from graph.faultpath.state import FaultState
+from graph.faultpath.tracker import FaultTracker
 from graph.nn.finder import GraphFinder
 from graph.nn.origins import shipped
 from graph.pending import Pending
@@ -25,15 +28,11 @@ from graph.topology import Topology
 from schemas.action import Action
 from schemas.event import ActionResult, Connected, ControlAlarm, Disconnected, Event, Micros
 from schemas.finding import Alert
-from schemas.frame import pack, unpack
+from schemas.frame import pack
+from streams.snapshots import FORMAT, SnapshotError, graph_in
 from streams.windows import Lateness, Released, Reorder, Run
 
-FORMAT = 2
 DAY = 86_400_000_000
-
-
-class SnapshotError(Exception):
-    """A snapshot is of another version, site or model."""
 
 
 class Counts(msgspec.Struct):
@@ -204,7 +203,7 @@ class Pipeline:
         for name, value in expected.items():
             if held.get(name) != value:
                 raise SnapshotError(f"the snapshot has {name} {held.get(name)!r}, this service {value!r}")
-        self.topology = _topology(held)
+        self.topology = graph_in(held)
         if self.pending is not None:
             self.pending = Pending.restored(self.topology, held.get("pending"))
         self._reorder.restore(held["reorder"])
@@ -213,22 +212,3 @@ class Pipeline:
         self._alarms.restore(held["alarms"])
         self.counts = msgspec.convert(held["counts"], Counts)
         self._at, self.now = Micros(held["at"]), Micros(held["now"])
-
-
-def topology_of(snapshot: bytes) -> Topology:
-    """The graph alone from a pipeline's snapshot, whatever its model."""
-    return _topology(msgspec.msgpack.decode(snapshot))
-
-
-def pending_of(snapshot: bytes) -> tuple[int, bool]:
-    """From a pipeline's snapshot: how many rows a database did not have yet, and whether it had none."""
-    held = msgspec.msgpack.decode(snapshot).get("pending")
-    if held is None:
-        return 0, True
-    return sum(len(held[name]) for name in ("devices", "edges", "alarms", "faults")), held["everything"]
-
-
-def _topology(held: dict[str, Any]) -> Topology:
-    topology = Topology().merge(unpack(held["topology"]))
-    topology.forgotten = held["forgotten"]
-    return topology

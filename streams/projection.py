@@ -16,11 +16,8 @@ from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from graph.pending import Pending
-from graph.sqlite_store import SqliteGraphStore
 from graph.store import Batch, GraphStore, Outcome, StoreError, StoreRefusedError
-from streams.folder import Folder
 from streams.pipeline import Pipeline
-from streams.settings import Settings
 
 logger = logging.getLogger(__name__)
 ROWS = 2_000
@@ -36,18 +33,6 @@ END = 3.0
 """Seconds that a write under way has to end when the service does."""
 
 FENCED = "site {} in this database was written by another service: `openautoglm projection rebuild` takes it over"
-
-
-def graph_store(settings: Settings, folder: Folder) -> GraphStore:
-    """The database that the settings name: Neo4j, or the file in the data folder. Raises ValueError."""
-    if settings.neo4j_uri is None:
-        return SqliteGraphStore(folder.graph)
-    try:
-        from graph.neo4j import Access, Neo4jStore  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise ValueError("neo4j_uri: needs its driver: pip install 'openautoglm[neo4j]'") from error
-    password = settings.neo4j_password.get_secret_value()
-    return Neo4jStore(Access(settings.neo4j_uri, settings.neo4j_username, password, settings.neo4j_database))
 
 
 class Source(Protocol):

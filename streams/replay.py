@@ -11,7 +11,8 @@ from typing import BinaryIO, Self
 import msgspec
 import numpy as np
 
-from graph.detection import Model, Step
+from graph.detection.evidence import Step
+from graph.detection.model import Model
 from graph.topology import Topology
 from schemas.event import Event, rfc3339
 from schemas.finding import DeviceScore, Invalid, PlantScore

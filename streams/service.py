@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from agents.alarmrules import AlarmRules
 from agents.annunciator import Annunciator
 from agents.runbook import Runbook
-from graph.detection import Model, load
+from graph.detection.model import Model, load
 from schemas.device import DeviceId
 from streams.analysis import Analysis
 from streams.broker import SqliteLog
@@ -26,6 +26,7 @@ from streams.feed import Feed
 from streams.findings import FindingStore
 from streams.folder import Folder
 from streams.gateway import Gateway
+from streams.graphstore import graph_store
 from streams.instructions import Interpreter, PlantInterpreter
 from streams.journal import AlarmJournal, Records
 from streams.listening import ApiServer
@@ -36,7 +37,7 @@ from streams.outlets import SparkplugOutlet, SparkplugPlace, place_of
 from streams.pipeline import Pipeline
 from streams.plantclock import PlantClock
 from streams.plantview import Live
-from streams.projection import PipelineSource, Projection, graph_store
+from streams.projection import PipelineSource, Projection
 from streams.publisher import Publisher
 from streams.readiness import Progress
 from streams.responder import Responder
@@ -154,7 +155,7 @@ class Service:
         async def think(work: Callable[[], Records]) -> Records:
             return await analysis.in_model_thread(work)
 
-        annunciator = Annunciator(settings.site, rules_of(settings))
+        annunciator = Annunciator(settings.site, AlarmRules.load(settings.alarm_rules))
         journal = AlarmJournal(annunciator, store, clock=clock, topology=lambda: pipeline.topology, think=think)
         training = Training(folder, settings.site)
         stay = errands(settings, journal, training)
@@ -285,11 +286,6 @@ def webhooks_of(settings: Settings, folder: Folder, feed: Feed) -> Webhooks:
     return Webhooks.of(folder.webhooks, feed=feed, origin=origin, private=settings.webhook_private)
 
 
-def rules_of(settings: Settings) -> AlarmRules:
-    """Raises RuleFileError, OSError."""
-    return AlarmRules.load(settings.alarm_rules) if settings.alarm_rules else AlarmRules()
-
-
 def pipeline_of(settings: Settings, site: str, model: Model | None, *, projected: bool) -> Pipeline:
     """A site's pipeline as the settings want it, in the service and in a worker alike. Raises RuleFileError, OSError."""
     return Pipeline(
@@ -298,6 +294,6 @@ def pipeline_of(settings: Settings, site: str, model: Model | None, *, projected
         lateness=Lateness(allowed=int(settings.allowed_lateness * SECOND), idle=int(settings.idle_source * SECOND)),
         horizon=int(settings.horizon * SECOND),
         runbook=Runbook.load(settings.runbook, site=site) if settings.runbook else None,
-        alarm_rules=rules_of(settings),
+        alarm_rules=AlarmRules.load(settings.alarm_rules),
         projected=projected,
     )

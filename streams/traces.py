@@ -8,30 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.detection import Step
-from graph.detection.evidence import Outlook
+from graph.detection.evidence import Outlook, Step
 from schemas.device import DeviceId, SignalName
 from schemas.event import Micros
+from streams.answers import Point
 
 MOST_CELLS = 8_000_000
 """Numbers that are kept: 32 MB."""
 MOST_STEPS, LEAST_STEPS = 720, 30
 SERIES = ("value", "expected", "width", "surprise")
-
-
-class Point(msgspec.Struct, frozen=True, rename="camel"):
-    """A signal at a step, in its own unit; it is strange beyond `low` and `high`. `surprise` is strange from 1 on."""
-
-    at: Micros
-    value: float | None
-    expected: float | None
-    low: float | None
-    high: float | None
-    surprise: float | None
 
 
 class _Ring(NamedTuple):

@@ -23,8 +23,8 @@ from schemas.finding import Alert, AlertState, Fault
 from streams import checkpoint
 from streams.findings import FindingStore, Kind
 from streams.folder import Folder
-from streams.pipeline import pending_of, topology_of
 from streams.projection import ROWS
+from streams.snapshots import pending_of, topology_of
 
 PATIENCE = 30.0
 """Seconds in which a service that runs may make differences go."""

@@ -15,12 +15,12 @@ from typing import Annotated, Any
 import typer
 
 from agents.rulefile import RuleFileError
-from graph.detection import ModelError
-from streams.cli.operation import first_of, settings_of, until_told
+from graph.detection.model import ModelError
+from streams.cli.running import first_of, settings_of, until_told
 from streams.cli.terminal import Exit, fail, log_to_stderr
 from streams.cluster import ClusterError, StalledError
 from streams.folder import InUseError
-from streams.pipeline import SnapshotError
+from streams.snapshots import SnapshotError
 from streams.statetopic import DamagedStateError
 
 Servers = Annotated[str | None, typer.Option(help="Kafka's bootstrap servers, host:port,...")]

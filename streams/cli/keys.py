@@ -13,7 +13,7 @@ from agents.annunciator import RefusedError, Request
 from agents.verbs import check
 from schemas.alarm import AlarmId, Verb
 from streams.access import Keys
-from streams.cli.operation import settings_of
+from streams.cli.running import settings_of
 from streams.cli.terminal import Data, Exit, Json, fail, print_json, print_table, say
 from streams.cli.times import after
 from streams.folder import Folder

@@ -11,11 +11,11 @@ import typer
 from graph.store import GraphStore, StoreError
 from streams.checkpoint import DamagedError
 from streams.cli.cluster import kafka_parts
-from streams.cli.operation import settings_of
+from streams.cli.running import settings_of
 from streams.cli.terminal import Data, Exit, Json, SiteName, fail, print_json, print_table, progress, say
 from streams.cluster import ClusterError
 from streams.folder import Folder
-from streams.projection import graph_store
+from streams.graphstore import graph_store
 from streams.settings import Settings
 from streams.statetopic import DamagedStateError
 from streams.upkeep import FolderTruth, NothingThereError, Truth

@@ -10,9 +10,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from graph.detection import ModelError, NothingToLearnError, load, save
-from graph.detection import train as learn
-from graph.detection.training import Fit
+from graph.detection.model import ModelError, load, save
+from graph.detection.training import Fit, NothingToLearnError
+from graph.detection.training import train as learn
 from schemas.event import Event
 from schemas.finding import Invalid
 from streams import replay as replaying

@@ -24,7 +24,7 @@ from schemas.event import Micros, Severity
 from schemas.finding import Fault
 from streams.answers import AlarmDetail, ReachNow, Route, TopologyNow
 from streams.checkpoint import DamagedError
-from streams.cli.operation import settings_of
+from streams.cli.running import settings_of
 from streams.cli.terminal import Exit, fail
 from streams.folder import Folder, InUseError
 from streams.recordings import UnreadableError
@@ -154,17 +154,18 @@ def telling() -> Iterator[None]:
 
 
 def _room(where: Where, *, acting: bool) -> AbstractContextManager[Room]:
-    from streams.cli import remote, still  # noqa: PLC0415 - they take a second to import, and help does not need them
+    address = None if where.out is not None or where.events else address_of(where.settings)
+    if address is not None:
+        from streams.cli import remote  # noqa: PLC0415 - only one of the two is needed, and the other takes a second to load
+
+        return remote.opened(address, where.settings)
+    from streams.cli import still  # noqa: PLC0415
 
     if where.out is not None:
         return still.replayed(where.out, site=where.site)
     if where.events:
         return still.recorded(where.events, at=where.at)
-    settings = where.settings
-    address = address_of(settings)
-    if address is not None:
-        return remote.opened(address, settings)
-    return still.at_rest(settings, acting=acting)
+    return still.at_rest(where.settings, acting=acting)
 
 
 def address_of(settings: Settings, *, probing: bool = True) -> str | None:

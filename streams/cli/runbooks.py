@@ -15,8 +15,8 @@ from agents.cedar import PolicyError
 from agents.policyfolder import TESTS
 from agents.rulefile import RuleFileError, load
 from agents.runbook import Runbook
-from graph.detection import ModelError
-from graph.detection import load as load_model
+from graph.detection.model import ModelError
+from graph.detection.model import load as load_model
 from streams.cli.recordings import size
 from streams.cli.terminal import Exit, Json, complain, fail, print_json, print_table, progress, say, stacked
 from streams.dryrun import DryRun, dry_run

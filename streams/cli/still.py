@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from agents.alarmrules import AlarmRules
 from agents.annunciator import Annunciator, RefusedError, Request, UnknownAlarmError
 from agents.dispatcher import Outcome
 from graph.questions import Changed
@@ -31,15 +32,14 @@ from streams.controlroom import ControlRoom
 from streams.feed import Feed
 from streams.findings import FindingStore
 from streams.folder import Folder
+from streams.graphstore import graph_store
 from streams.journal import AlarmJournal, wall_clock
 from streams.outbox import Outbox
-from streams.pipeline import topology_of
 from streams.plantview import Live, NotHereError, PlantView, UnknownDeviceError
-from streams.projection import graph_store
 from streams.recordings import events as read_events
 from streams.roles import Role
-from streams.service import rules_of
 from streams.settings import Settings
+from streams.snapshots import topology_of
 from streams.traces import Traces
 
 Result = TypeVar("Result")
@@ -250,7 +250,7 @@ def at_rest(settings: Settings, *, acting: bool) -> Iterator[Still]:
         has_database = settings.neo4j_uri is not None or folder.graph.is_file()
         database = stack.enter_context(closing(graph_store(settings, folder))) if has_database else None
         store = stack.enter_context(closing(FindingStore(folder.findings if has_findings else MEMORY)))
-        journal = AlarmJournal(Annunciator(settings.site, rules_of(settings)), store)
+        journal = AlarmJournal(Annunciator(settings.site, AlarmRules.load(settings.alarm_rules)), store)
         journal.restore()
         room = _room(
             stack, settings.site, journal, store, live=Saved(folder.checkpoint) if has_checkpoint else None, database=database

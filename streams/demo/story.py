@@ -19,8 +19,9 @@ import numpy as np
 from msgspec import Struct
 
 from agents.entry import Entry
-from graph.detection import Model, train
-from graph.faultpath import FaultState
+from graph.detection.model import Model
+from graph.detection.training import train
+from graph.faultpath.state import FaultState
 from schemas.event import Micros, instant
 from schemas.finding import Alert
 from streams.pipeline import Reaction

@@ -18,14 +18,15 @@ from pathlib import Path
 import msgspec
 
 from agents.dispatcher import Answered, NotSentError
-from graph.detection import NothingToLearnError, save, train
+from graph.detection.model import save
+from graph.detection.training import NothingToLearnError, train
 from schemas.action import Action, moment
 from schemas.event import ActionStatus, Connected, Event, Linked, Micros, Unlinked
 from schemas.frame import unpack
 from streams import checkpoint
 from streams.broker import SqliteLog
 from streams.folder import Folder
-from streams.pipeline import topology_of
+from streams.snapshots import topology_of
 
 logger = logging.getLogger(__name__)
 MOST_EVENTS = 1_000_000

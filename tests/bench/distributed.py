@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from graph.detection import save
+from graph.detection.model import save
 from tests.bench.latency import DEVICES, model, rows
 from tests.bench.sensors import SITE, Times
 from tests.cluster.harness import Harness, Process

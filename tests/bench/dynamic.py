@@ -19,8 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.detection import Detector, Model, train
-from graph.faultpath import FaultState, FaultTracker
+from graph.detection.detector import Detector
+from graph.detection.model import Model
+from graph.detection.training import train
+from graph.faultpath.state import FaultState
+from graph.faultpath.tracker import FaultTracker
 from graph.nn.finder import GraphFinder
 from graph.nn.origins import shipped
 from graph.nn.training import fit

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from graph.detection import Model, train
+from graph.detection.model import Model
+from graph.detection.training import train
 from streams.service import Service
 from streams.settings import Settings
 from tests.bench.plant import readings

@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from graph.detection import Model, train
+from graph.detection.model import Model
+from graph.detection.training import train
 from streams.recordings import chunks
 from streams.replay import replay
 from tests.bench.plant import readings

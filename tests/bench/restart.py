@@ -12,7 +12,7 @@ from typing import Any
 
 import networkx as nx
 
-from graph.detection import Model
+from graph.detection.model import Model
 from schemas.event import Event, Linked
 from schemas.frame import pack, unpack
 from streams import checkpoint

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local.services import Local
-from graph.detection import Model, save, train
+from graph.detection.model import Model, save
+from graph.detection.training import train
 from tests.cluster.harness import Harness
 from tests.streams.plant import recording
 

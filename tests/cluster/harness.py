@@ -15,14 +15,15 @@ from typing import Any, Self
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from graph.detection import Model
+from graph.detection.model import Model
 from schemas.event import Event
 from schemas.finding import Alert, Fault
 from schemas.frame import pack
 from streams.cluster import Cluster, Names
 from streams.kafka import KafkaLog, Partition
-from streams.pipeline import Pipeline, topology_of
+from streams.pipeline import Pipeline
 from streams.remote import snapshots
+from streams.snapshots import topology_of
 from streams.windows import Lateness
 from tests.waiting import HUNG
 

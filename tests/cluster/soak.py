@@ -16,7 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from graph.detection import Model, save, train
+from graph.detection.model import Model, save
+from graph.detection.training import train
 from tests.cluster.world import (
     Engines,
     Hurt,

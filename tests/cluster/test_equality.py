@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
-from graph.detection import Model
+from graph.detection.model import Model
 from schemas.finding import Alert, Fault
 from streams.cluster import Names
 from streams.findings import Kind

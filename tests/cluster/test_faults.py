@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from graph.detection import Model
+from graph.detection.model import Model
 from tests.cluster.world import Engines, Hurt, Verdict, cut, engines, hold, judged, kill, pause, slow, world
 from tests.streams.plant import recording
 from tests.waiting import HUNG

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from graph.detection import Model
+from graph.detection.model import Model
 from schemas.binding import BATCH, STRUCTURED, binary
 from schemas.encode import encode
 from schemas.event import Event

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from deploy.local.services import PASSWORD, Local
-from graph.detection import Model
+from graph.detection.model import Model
 from schemas.event import Event
 from schemas.finding import Alert
 from streams.mqtt import Address, connections

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
 
-from streams.cli.app import app
 from streams.settings import Settings
+from tests.commands import command
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -27,14 +26,7 @@ def commands(page: Path) -> Iterator[tuple[list[str], list[str]]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_exist_with_their_options(page: Path) -> None:
     for words, options in commands(page):
-        command = typer.main.get_command(app)
-        for word in words:
-            inner = getattr(command, "commands", {})
-            if not inner:
-                break
-            assert word in inner, f"openautoglm {' '.join(words)}"
-            command = inner[word]
-        known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+        known = {name for parameter in command(words).params for name in parameter.opts} | {"--help"}
         assert set(options) <= known, f"openautoglm {' '.join(words)}: {options}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.cli.operation import until_told
+from streams.cli.running import until_told
 from streams.service import Service
 from streams.settings import Settings
 from tests.streams.phrasebook import PHRASES, Phrasebook

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 
-from streams.cli.app import app
 from streams.settings import Settings
+from tests.commands import command
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -21,8 +20,7 @@ OURS = {name: service for name, service in SERVICES.items() if service.get("imag
 @pytest.mark.parametrize("name", OURS)
 def test_commands_are_the_programs(name: str) -> None:
     words, options = OURS[name]["command"][:1], [word for word in OURS[name]["command"] if word.startswith("--")]
-    command = typer.main.get_command(app).commands[words[0]]  # type: ignore[attr-defined]
-    assert set(options) <= {option for parameter in command.params for option in parameter.opts}
+    assert set(options) <= {option for parameter in command(words).params for option in parameter.opts}
 
 
 def test_settings_are_the_programs() -> None:

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 import pytest
-import typer
 
 from schemas.event import Event
 from schemas.findings import FINDINGS
-from streams.cli.app import app, main
+from streams.cli.app import main
 from streams.cli.terminal import Quieter
+from tests.commands import tree
 from tests.streams.plant import line, recording
 
 SCHEMA_OF = {"scores": "score", "alerts": "alert", "faults": "fault", "invalid": "invalid"}
@@ -283,7 +283,7 @@ EXAMPLES = re.findall(r"^openautoglm (.+)$", COMMANDS, re.MULTILINE)
 def test_the_examples_name_commands_and_options_that_there_are(example: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     words = shlex.split(example.partition(" > ")[0])
-    command = words[: 2 if hasattr(typer.main.get_command(app).commands[words[0]], "commands") else 1]  # type: ignore[attr-defined]
+    command = words[: 2 if hasattr(tree().commands[words[0]], "commands") else 1]
     ended = run(*command, "--help")
     assert ended.code == 0
     assert {word for word in words if word.startswith("-")} <= set(re.findall(r"--?[a-z-]+", ended.out))
@@ -296,7 +296,7 @@ def names(command: Any, path: str = "") -> list[str]:
 
 
 def test_every_command_has_an_example() -> None:
-    everything = names(typer.main.get_command(app))
+    everything = names(tree())
     assert "deadletter replay" in everything
     assert [name for name in everything if not any(f"{example} ".startswith(f"{name} ") for example in EXAMPLES)] == []
 

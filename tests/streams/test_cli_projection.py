@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deploy.local.services import PASSWORD, Local
-from graph.detection import train
+from graph.detection.training import train
 from schemas.event import Micros, rfc3339
 from streams.folder import Folder
 from streams.upkeep import FolderTruth, NothingThereError

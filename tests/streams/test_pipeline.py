@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from graph.detection import Model, train
+from graph.detection.model import Model
+from graph.detection.training import train
 from graph.topology import Topology
 from schemas.device import DeviceId, Relation
 from schemas.event import ActionResult, ActionStatus, Event, Linked, Unlinked
-from streams.pipeline import Pipeline, Reaction, SnapshotError
+from streams.pipeline import Pipeline, Reaction
+from streams.snapshots import SnapshotError
 from streams.windows import Lateness
 from tests.streams.plant import START, STEP, alarm, recording, stamp
 

@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from graph.detection import Model, train
+from graph.detection.model import Model
+from graph.detection.training import train
 from schemas.binding import Header, binary
 from schemas.encode import encode
 from schemas.event import Event
 from streams.cluster import KINDS, RECORD, Names
 from streams.crashpoints import CrashPoints
 from streams.kafka import FencedError, Note, Partition
-from streams.pipeline import Pipeline, topology_of
+from streams.pipeline import Pipeline
 from streams.shard import MOST_SITES, Shard, unwatched
+from streams.snapshots import topology_of
 from streams.statetopic import CHUNK, DamagedStateError, joined, split
 from tests.cluster.harness import LATENESS, oracle
 from tests.streams.plant import line, recording, wire

@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from graph.detection import Model, train
+from graph.detection.model import Model
+from graph.detection.training import train
 from graph.nn.training import fit
 from tests.graph.detection.plants import machine, sampled
 

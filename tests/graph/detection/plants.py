@@ -7,7 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from graph.detection import Detector, Model, Step
+from graph.detection.detector import Detector
+from graph.detection.evidence import Step
+from graph.detection.model import Model
 from graph.topology import Topology
 from schemas.device import DeviceId, Relation, Signal, SignalKind, SignalName
 from schemas.event import (

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from graph.detection import Detector, Model, Step
-from graph.faultpath import FaultTracker
+from graph.detection.detector import Detector
+from graph.detection.evidence import Step
+from graph.detection.model import Model
+from graph.faultpath.tracker import FaultTracker
 from graph.nn.finder import GraphFinder
 from graph.nn.origins import shipped
 from graph.topology import Topology

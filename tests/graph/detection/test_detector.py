@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from graph.detection import Detector, Model, Step, train
+from graph.detection.detector import Detector
+from graph.detection.evidence import Step
+from graph.detection.model import Model
+from graph.detection.training import train
 from graph.topology import Topology
 from schemas.device import DeviceId, SignalKind
 from schemas.event import ControlAlarm, Disconnected, Event, Severity

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from graph.detection import Model, ModelError, NothingToLearnError, load, save, train
+from graph.detection.model import Model, ModelError, load, save
+from graph.detection.training import NothingToLearnError, train
 from graph.nn.training import fit
 from tests.graph.detection.plants import machine, sampled, steps
 

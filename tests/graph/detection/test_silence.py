@@ -7,9 +7,12 @@ from collections.abc import Container, Sequence
 import numpy as np
 import pytest
 
-from graph.detection import Detector, Model, Step, train
 from graph.detection.conditional import Rows, Scale, fit
+from graph.detection.detector import Detector
+from graph.detection.evidence import Step
+from graph.detection.model import Model
 from graph.detection.silence import usual
+from graph.detection.training import train
 from graph.topology import Topology
 from schemas.device import DeviceId, SignalName
 from schemas.event import Disconnected, Event, Quality, Telemetry

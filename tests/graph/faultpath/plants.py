@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graph.detection import Step
-from graph.detection.evidence import Sensing
+from graph.detection.evidence import Sensing, Step
 from graph.detection.wander import LAGS, Wander
 from graph.faultpath.clues import Clues
 from graph.faultpath.finder import Verdict

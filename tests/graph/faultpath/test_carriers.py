@@ -7,8 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from graph.detection import Detector, Model, Step, train
-from graph.faultpath import FaultState, FaultTracker
+from graph.detection.detector import Detector
+from graph.detection.evidence import Step
+from graph.detection.model import Model
+from graph.detection.training import train
+from graph.faultpath.state import FaultState
+from graph.faultpath.tracker import FaultTracker
 from graph.topology import Topology
 from schemas.device import DeviceId, Relation
 from schemas.event import Event, Linked

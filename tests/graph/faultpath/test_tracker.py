@@ -8,10 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from graph.detection import Step
-from graph.faultpath import FaultState, FaultTracker
+from graph.detection.evidence import Step
 from graph.faultpath.clues import MOST_ROWS, Clues
 from graph.faultpath.paths import FADES
+from graph.faultpath.state import FaultState
+from graph.faultpath.tracker import FaultTracker
 from graph.topology import Topology
 from schemas.finding import Fault
 from tests.graph.faultpath.plants import SECOND, Oracle, graph, restless, shown, step

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 
 from graph.detection.conditional import Rows
-from graph.faultpath import FaultState, FaultTracker
 from graph.faultpath.finder import Finder
+from graph.faultpath.state import FaultState
+from graph.faultpath.tracker import FaultTracker
 from graph.nn.cases import Stage
 from graph.rehearsal import Rehearsal, Trial, rehearse, topology
 from graph.topology import Topology

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from graph.detection.conditional import Rows
-from graph.faultpath import FaultTracker
 from graph.faultpath.finder import Finder
+from graph.faultpath.tracker import FaultTracker
 from graph.nn.cases import Stage
 from graph.nn.finder import GraphFinder
 from graph.nn.origins import shipped

@@ -21,7 +21,10 @@ from tests.waiting import until
 
 POLICIES = """
 @id("in pairs") @approval("second-person")
-permit (principal in Role::"operator", action == Action::"stop", resource is Device);
+permit (principal in Role::"operator", action in [Action::"stop", Action::"start"], resource is Device);
+@id("engineers approve starts")
+forbid (principal, action == Action::"start", resource)
+when { context has approver && !context.approver.roles.contains("engineer") };
 @id("pipes")
 permit (principal in Role::"operator", action in [Action::"isolate", Action::"reconnect"], resource is Device)
 when { resource.type == "pipe" && context.blast.complete };
@@ -74,6 +77,16 @@ async def test_who_asked_does_not_approve_and_somebody_else_does(api: Served) ->
     approved = await posted(api, Role.ENGINEER, f"{name}/approve")
     assert (approved.status_code, approved.json()["stage"], approved.json()["rule"]) == (200, "sent", "in pairs")
     assert (await posted(api, Role.ENGINEER, f"{name}/approve")).status_code == 409
+
+
+async def test_an_operator_who_may_not_approve_it_leaves_it_to_an_engineer(api: Served) -> None:
+    name, stage = await request(api, "start", PUMP, principal="somebody")
+    assert stage is Stage.WAITING
+    refused = await posted(api, Role.OPERATOR, f"{name}/approve")
+    assert (refused.status_code, "forbidden by engineers approve starts" in refused.json()["detail"]) == (403, True)
+    assert "somebody else's approval: with that of operator (operator)" in refused.json()["detail"]
+    approved = await posted(api, Role.ENGINEER, f"{name}/approve")
+    assert (approved.status_code, approved.json()["stage"]) == (200, "sent")
 
 
 async def test_what_was_sent_is_undone_once_whoever_repeats_it(api: Served) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from agents.rulefile import parse
-from graph.detection import save, train
+from graph.detection.model import save
+from graph.detection.training import train
 from schemas.event import Micros
 from streams.rulecases import Case, Expected, ExpectFile
 from streams.simulator import START, FaultKind, draw, history, write_recording

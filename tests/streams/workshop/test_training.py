@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agents.dispatcher import Answered, NotSentError
-from graph.detection import load
+from graph.detection.model import load
 from schemas.action import Action, Cause
 from schemas.event import ActionStatus, Micros, rfc3339
 from schemas.frame import pack
