@@ -312,7 +312,8 @@ async def _from_start(cluster: Cluster, topic: str, partition: Partition) -> Asy
 async def follow(cluster: Cluster, topics: Sequence[str], *, group: str) -> AsyncIterator[list[Found]]:
     """What is committed to topics, in bulk, for ever; a bulk counts as read some time after the next one was asked for.
 
-    Raises ConnectionError when the cluster is away; begin anew then, and some may come again.
+    The first is empty: then the cluster is there, whether it has anything or not. Raises ConnectionError when the cluster is
+    away; begin anew then, and some may come again.
     """
     consumer = AIOKafkaConsumer(
         *topics,
@@ -328,6 +329,7 @@ async def follow(cluster: Cluster, topics: Sequence[str], *, group: str) -> Asyn
     try:
         async with bounded(cluster):
             await consumer.start()
+        yield []
         while True:
             async with bounded(cluster):
                 if read and time.monotonic() - noted >= NOTE_EVERY:
@@ -352,7 +354,7 @@ class Placed(NamedTuple):
 
 
 async def follow_from(cluster: Cluster, topic: str, partition: Partition, position: int) -> AsyncIterator[list[Placed]]:
-    """What is committed to a partition from a position on, or from what is still kept, in bulk, for ever.
+    """What is committed to a partition from a position on, or from what is still kept, in bulk, for ever; the first is empty.
 
     Whoever reads keeps the position. Raises ConnectionError when the cluster is away.
     """
@@ -369,6 +371,7 @@ async def follow_from(cluster: Cluster, topic: str, partition: Partition, positi
             await consumer.start()
         consumer.assign([place])
         consumer.seek(place, position)
+        yield []
         while True:
             async with bounded(cluster):
                 fetched = await consumer.getmany(place, timeout_ms=1000)

@@ -87,19 +87,19 @@ class MqttOutlet:
         self._topics = topics
         self._address = address
         self._connection: Connection | None = None
-        self._connected = asyncio.Event()
+        self.connected = asyncio.Event()
         self.sparkplug: SparkplugOutlet | None = None
 
     async def run(self) -> None:
         async for connection in connections(self._address, f"openautoglm-{self._topics.site}-commands"):
             self._connection = connection
-            self._connected.set()
+            self.connected.set()
             try:
                 async for message in connection.messages():
                     message.ack()
             except ConnectionError as error:
                 logger.warning("no commands can go out: %s", error)
-            self._connected.clear()
+            self.connected.clear()
 
     async def send(self, action: Action) -> None:
         """Raises NotSentError, ConnectionError."""
@@ -110,7 +110,7 @@ class MqttOutlet:
             return
         try:
             async with asyncio.timeout(CONNECT_WAIT):
-                await self._connected.wait()
+                await self.connected.wait()
         except TimeoutError as error:
             raise NotSentError("the MQTT broker is away") from error
         assert self._connection is not None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from streams.crashpoints import CrashPoint, CrashPoints
-from streams.findings import FindingStore
+from streams.findings import FindingStore, Row
 from streams.mqtt import Address, Connection, connections
 from streams.topics import Topics
 
 logger = logging.getLogger(__name__)
 SUBSCRIBER = "mqtt"
 AT_ONCE = 200
+LAST = 5.0
+"""Seconds that the broker has to take what was begun, when the service is to end."""
 
 
 class Publisher:
@@ -29,18 +32,27 @@ class Publisher:
         async for connection in connections(self._address, f"openautoglm-{self._topics.site}-publisher"):
             try:
                 with self._store.listening() as grown:
-                    await self._tell(connection, grown)
+                    await self._follow(connection, grown)
             except ConnectionError as error:
                 logger.warning("findings wait for the broker: %s", error)
 
-    async def _tell(self, connection: Connection, grown: asyncio.Event) -> None:
+    async def _follow(self, connection: Connection, grown: asyncio.Event) -> None:
         while True:
             grown.clear()
             rows = await self._store.untold(SUBSCRIBER, AT_ONCE)
             if not rows:
                 await grown.wait()
                 continue
-            # Sent in order at once; the broker's acknowledgements may come in any order.
-            await asyncio.gather(*(connection.publish(self._topics.findings(row.kind), row.body) for row in rows))
-            self._crash.reached(CrashPoint.PUBLISHED)
-            await self._store.tell(SUBSCRIBER, rows[-1].number)
+            telling = asyncio.ensure_future(self._tell(connection, rows))
+            try:
+                await asyncio.shield(telling)
+            finally:
+                # What was told and not noted would be told again after the next start.
+                await asyncio.wait((telling,), timeout=LAST)
+                telling.cancel()
+
+    async def _tell(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Sent in order at once; the broker's acknowledgements may come in any order."""
+        await asyncio.gather(*(connection.publish(self._topics.findings(row.kind), row.body) for row in rows))
+        self._crash.reached(CrashPoint.PUBLISHED)
+        await self._store.tell(SUBSCRIBER, rows[-1].number)

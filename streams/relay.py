@@ -41,7 +41,8 @@ class Relay:
             try:
                 async for bulk in follow(self._cluster, topics, group=f"{self._names.prefix}-relay-{self._site}"):
                     self.trouble = ""
-                    await self._keep(bulk)
+                    if bulk:
+                        await self._keep(bulk)
             except ConnectionError as error:
                 logger.warning("findings wait for the cluster: %s", error)
                 self.trouble = f"the cluster is away: {error}"

@@ -93,7 +93,8 @@ class Requests:
                     self.trouble = ""
                     for record in records:
                         await self.take(record)
-                    await self._book.read(topic, records[-1].offset + 1)
+                    if records:
+                        await self._book.read(topic, records[-1].offset + 1)
             except ConnectionError as error:
                 logger.warning("actions wait for the cluster: %s", error)
                 self.trouble = f"the cluster is away: {error}"

@@ -27,6 +27,6 @@ async def running(
     service = Service(told, model=model, interpreter=interpreter)
     async with service.started() as parts:
         await asyncio.wait_for(parts.gateway.connected.wait(), HUNG)
-        await asyncio.wait_for(parts.responder.mqtt._connected.wait(), HUNG)
+        await asyncio.wait_for(parts.responder.mqtt.connected.wait(), HUNG)
         async with connect(parts.address, "e2e-client") as client:
             yield parts, client

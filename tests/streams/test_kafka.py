@@ -16,7 +16,19 @@ from schemas.device import DeviceId
 from schemas.event import Event, Image, Log, Micros, Stamp
 from schemas.frame import pack
 from streams.cluster import Cluster, ClusterError, Mechanism, Names, Protocol
-from streams.kafka import BATCH_BYTES, FencedError, KafkaLog, Note, Partition, Writer, batches_of, newest, when_there
+from streams.kafka import (
+    BATCH_BYTES,
+    FencedError,
+    KafkaLog,
+    Note,
+    Partition,
+    Writer,
+    batches_of,
+    follow,
+    follow_from,
+    newest,
+    when_there,
+)
 from streams.kafka_admin import LARGEST, prepare
 from tests.services import free_port, running
 from tests.streams.plant import recording
@@ -53,6 +65,14 @@ async def test_topics_that_do_not_fit_each_other_are_refused(cluster: Cluster, n
     await admin.close()
     with pytest.raises(ClusterError, match="same number of partitions"):
         await made(cluster, names, 2)
+
+
+async def test_who_follows_is_told_that_the_cluster_is_there_before_it_has_anything(cluster: Cluster, names: Names) -> None:
+    await made(cluster, names)
+    for bulks in (follow_from(cluster, names.state, ZERO, 0), follow(cluster, [names.state], group=names.prefix)):
+        assert await asyncio.wait_for(anext(bulks), HUNG) == []
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(bulks), 1)
 
 
 async def test_too_many_replicas_are_refused_by_the_settings_name(cluster: Cluster, names: Names) -> None:
