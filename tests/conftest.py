@@ -1,16 +1,24 @@
-"""Services that tests share; see `tests.services`."""
+"""What tests share: services (see `tests.services`), and how examples are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy.local.services import Local
 from tests.services import running
 
 # Programs of the benchmarks, some of which run in an environment of their own.
 collect_ignore = ["bench/peers"]
+
+
+# As its profile for CI, everywhere: the same examples each time, however slow the machine is.
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")
