@@ -82,16 +82,15 @@ class Later(TyperCommand):
         super().__init__(name, help=place.line)
         self._place = place
 
-    def loaded(self) -> TyperCommand | TyperGroup:
+    def loaded(self) -> Any:
         """The command itself."""
         found = getattr(import_module(f"streams.cli.{self._place.module}"), self._place.name)
-        if not isinstance(found, typer.Typer):
-            single = typer.Typer(add_completion=False)
-            single.command(self.name)(found)
-            found = single
-        command = typer.main.get_command(found)
-        command.name = self.name
-        return command  # type: ignore[return-value]  # typer says the base of both
+        whole = typer.Typer(add_completion=False)
+        if isinstance(found, typer.Typer):
+            whole.add_typer(found, name=self.name)
+        else:
+            whole.command(self.name)(found)
+        return typer.main.get_group(whole).commands[str(self.name)]
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         return self.loaded().make_context(info_name, args, parent, **extra)
