@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from streams.analysis import Analysis
 
-HUNG = 180
+HUNG = 600
 """Seconds after which a test will not end any more. Not how long something may take: that depends on what runs beside it."""
 
 

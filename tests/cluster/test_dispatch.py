@@ -122,7 +122,7 @@ async def site(harness: Harness, tmp_path: Path) -> AsyncIterator[Site]:
     device = Device()
     try:
         at = httpx.AsyncClient(base_url=f"http://127.0.0.1:{http}", timeout=HUNG, trust_env=False)
-        async with asyncio.timeout(500), at as client:
+        async with asyncio.timeout(HUNG), at as client:
             await up(client)
             address = Address("127.0.0.1", mqtt)
             async with (

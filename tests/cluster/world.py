@@ -31,6 +31,7 @@ from tests.cluster.harness import Harness, Left, Process, oracle
 from tests.cluster.proxy import Proxy
 from tests.crash.gateway import SpoolingGateway
 from tests.services import free_port, missing, running
+from tests.waiting import HUNG
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ def _unprojected(there: World) -> int:
     settings = there.harness.settings(site=there.site, neo4j_uri=there.database, neo4j_password=PASSWORD, data=there.data)
     environment = {f"OPENAUTOGLM_{name.upper()}": str(value) for name, value in settings.items()}
     command = (sys.executable, "-m", "streams.cli", "projection", "verify", "--json")
-    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=HUNG)
     logger.info("%s%s", done.stdout[-2000:], done.stderr[-2000:])
     *_, last = done.stdout.splitlines() or ["{}"]
     found = msgspec.json.decode(last, type=dict[str, int])
