@@ -85,8 +85,7 @@ class Annunciator:
         Only with the graph do rules about types and zones say how long a shelf may last.
         """
         alarm, draft = self._roster.named(request.alarm_id), Draft(self._roster, self._floods, recorded_at)
-        if request.version not in {None, alarm.version}:
-            raise ChangedError(f"the alarm is at version {alarm.version} now")
+        verbs.recognise(alarm, request)
         under = self._unacknowledged_under(alarm, request)
         if not (under and alarm.acknowledged):
             rule = self.rules.rule_for(alarm.device_id, alarm.condition, topology)
@@ -102,7 +101,8 @@ class Annunciator:
         if request.verb is not Verb.ACKNOWLEDGE or alarm.condition != FAULT:
             return []
         verbs.check(request)
-        return self._roster.unacknowledged_under(alarm)
+        found, seen = self._roster.unacknowledged_under(alarm), request.seen
+        return found if seen is None else [child for child in found if moment(child.alert.time) <= moment(seen.at)]
 
     def passed(self, *, recorded_at: Micros, plant: Micros, topology: Topology | None) -> list[Transition | Flood]:
         """What time has made of the alarms: shelves end by the wall's clock; rules, chattering and floods go by the plant's.

@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from agents.plantfile import VERB, Plant
-from agents.policy import Approver, Rates
+from agents.policy import Approver, Rates, is_same
 from agents.severity import ASCENDING
 from graph.live import downstream
 from graph.topology import DeviceState, Topology
-from schemas.action import RUNBOOK, Action, Cause
+from schemas.action import LOCAL, RUNBOOK, Action, Cause
 from schemas.device import DEVICE_ID_PATTERN, DeviceId
 from schemas.event import Micros, instant
 
@@ -88,7 +88,7 @@ class Asker:
             "numbers": {"__entity": numbers["uid"]},
         }
         if approver is not None:
-            context["approver"] = {"name": _name(approver.name), "roles": _held(approver.role)}
+            context["approver"] = _approver(approver)
         verb = {"type": "Action", "id": action.verb}
         return Asked(principal["uid"], verb, resource["uid"], context, [principal, resource, texts, numbers])
 
@@ -143,25 +143,31 @@ def _entity(kind: str, name: str, attributes: Mapping[str, Any], *, parents: lis
 
 
 def _principal(cause: Cause) -> Entity:
-    name, role = _name(cause.principal), cause.role
+    name, role = cause.principal, cause.role
+    if not name or len(name) > LONGEST_NAME:
+        raise UnfitError("nobody asks for it, or under too long a name")
     if role == RUNBOOK:
         head, _, rule = name.partition(":")
         if head != RUNBOOK or not rule:
             raise UnfitError("it is no runbook that asks")
         return _entity("Runbook", rule, {"rule": rule}, parents=[])
+    if role not in ROLES:
+        raise UnfitError("who asks has no role")
     return _entity("User", name, {"name": name, "role": role}, parents=[("Role", each) for each in _held(role)])
 
 
-def _name(name: str) -> str:
-    if not name or len(name) > LONGEST_NAME:
-        raise UnfitError("nobody asks for it or approves it, or under too long a name")
-    return name
+def _approver(approver: Approver) -> dict[str, Any]:
+    """Who comes without a key may be anybody, and so has no role here, as they are nobody's second person."""
+    if not approver.name or len(approver.name) > LONGEST_NAME:
+        raise UnfitError("nobody approves it, or under too long a name")
+    if approver.role not in ROLES:
+        raise UnfitError("who approves has no role")
+    held = () if is_same(approver.name, LOCAL) else _held(approver.role)
+    return {"name": approver.name, "roles": [{"__entity": {"type": "Role", "id": each}} for each in held]}
 
 
 def _held(role: str) -> tuple[str, ...]:
     """A person's role and all below it."""
-    if role not in ROLES:
-        raise UnfitError("who asks for it or approves it has no role")
     return ROLES[: ROLES.index(role) + 1]
 
 

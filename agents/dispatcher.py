@@ -12,12 +12,11 @@ import threading
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
-from unicodedata import normalize
 
 import msgspec
 
 from agents.entry import Entry, Ledger, Stage, Step
-from agents.policy import Approver, Decision, PolicyEngine, decided, refusal
+from agents.policy import Approver, Decision, PolicyEngine, decided, is_same, refusal
 from agents.severity import at_least
 from agents.undo import NotUndoableError, undoing
 from graph.topology import Topology
@@ -39,7 +38,7 @@ class NotWaitingError(Exception):
 
 
 class WrongPersonError(NotWaitingError):
-    """It waits for somebody else: certainly not for who asked for it, and for nobody whose word the policy does not take."""
+    """The action waits on, for somebody else: this person asked for it, or may not approve it."""
 
 
 class NotParkedError(Exception):
@@ -117,16 +116,17 @@ class Dispatcher:
         with self._lock:
             held = self._waiting(action_id)
             entry = self._decide(held.action, topology, now, approver=approver)
-            if (_needs_second(held) or _needs_second(entry)) and (reason := _unfit(approver.name, held.action.cause.principal)):
+            if _needs_second(held, entry) and (reason := _unfit(approver.name, held.action.cause.principal)):
                 raise self._turned_away(held, approver, f"needs a second person: {reason}", now)
-            if entry.stage is Stage.REFUSED and self._decide(held.action, topology, now).stage is Stage.WAITING:
-                reason = f"needs somebody else's approval: with that of {approver.name} ({approver.role}) it is {entry.detail}"
+            if entry.stage is Stage.REFUSED and self._decide(held.action, topology, now).stage is not Stage.REFUSED:
+                why = "" if entry.decision is None else entry.decision.reason
+                reason = f"is not approved: with the word of {approver.name} ({approver.role}) it would be refused: {why}"
                 raise self._turned_away(held, approver, reason, now)
-            return self._claimed(entry, now)
+            return self._claimed(_in_pairs(held, entry), now)
 
     def _turned_away(self, held: Entry, approver: Approver, reason: str, now: Micros) -> WrongPersonError:
-        """It waits on for somebody else; that this one tried is on record."""
-        self._recorded(held.then(Stage.WAITING, now, reason, step=Step.APPROVAL, by=approver.name))
+        """It waits on; that this one tried is in the audit."""
+        self._recorded(held.then(Stage.WAITING, now, reason, step=Step.TURNED_AWAY, by=approver.name))
         return WrongPersonError(f"action {held.action.action_id} {reason}")
 
     def begin_undoing(self, action_id: str, principal: str, role: str, *, topology: Topology, now: Micros) -> Begun:
@@ -180,17 +180,17 @@ class Dispatcher:
         return Begun(self._newest(entry), sends)
 
     def _decide(self, action: Action, topology: Topology, now: Micros, *, approver: Approver | None = None) -> Entry:
-        approved, by = approver is not None, "" if approver is None else approver.name
-        step = Step.APPROVAL if approved else Step.DECISION
-        entry = Entry(action=action, stage=Stage.REQUESTED, at=now, approved_by=by if approved else None)
+        step, by = (Step.DECISION, None) if approver is None else (Step.APPROVAL, approver.name)
+        entry = Entry(action=action, stage=Stage.REQUESTED, at=now, approved_by=by)
         if now >= action.expiry:
-            return entry.then(Stage.EXPIRED, now, "approved too late" if approved else "asked for too late", step=step, by=by)
+            late = "asked for too late" if approver is None else "approved too late"
+            return entry.then(Stage.EXPIRED, now, late, step=step, by=by or "")
         decision = self._obstacle(action, now) or decided(self._engine, action, topology=topology, now=now, approver=approver)
-        detail = f"{decision.reason}; approved by {by}" if approved else decision.reason
+        detail = decision.reason if approver is None else f"{decision.reason}; approved by {by}"
         stage = Stage.REFUSED
         if decision.allowed:
-            stage = Stage.WAITING if decision.approval and not approved else Stage.ALLOWED
-        return msgspec.structs.replace(entry.then(stage, now, detail, step=step, by=by), decision=decision)
+            stage = Stage.WAITING if decision.approval and approver is None else Stage.ALLOWED
+        return msgspec.structs.replace(entry.then(stage, now, detail, step=step, by=by or ""), decision=decision)
 
     def _obstacle(self, action: Action, now: Micros) -> Decision | None:
         """A refusal for reasons that are not the policy's."""
@@ -271,8 +271,15 @@ def _waiting_again(entry: Entry, now: Micros) -> Entry:
     return msgspec.structs.replace(entry.then(Stage.WAITING, now, detail, step=Step.REOPENING), approved_by=None)
 
 
-def _needs_second(entry: Entry) -> bool:
-    return entry.decision is not None and entry.decision.second
+def _needs_second(*entries: Entry) -> bool:
+    return any(entry.decision is not None and entry.decision.second for entry in entries)
+
+
+def _in_pairs(held: Entry, approved: Entry) -> Entry:
+    """What has waited for a second person needs one again, should it have to wait again."""
+    if approved.decision is None or not _needs_second(held):
+        return approved
+    return msgspec.structs.replace(approved, decision=msgspec.structs.replace(approved.decision, second=True))
 
 
 def _unfit(actor: str, principal: str) -> str:
@@ -283,16 +290,6 @@ def _unfit(actor: str, principal: str) -> str:
         which = "approves it" if is_same(actor, LOCAL) else "asked for it"
         return f"nobody knows who {which}: both need a key or token of their own (openautoglm key add; setting api_auth)"
     return ""
-
-
-def is_same(one: str, other: str) -> bool:
-    """Whether two names are one person's, however they are written.
-
-    >>> is_same("Ann ", "ann"), is_same("ann", "bob")
-    (True, False)
-    """
-    first, second = (normalize("NFKC", name).casefold().strip() for name in (one, other))
-    return first == second
 
 
 def _is_open(held: Entry, action: Action) -> bool:

@@ -43,6 +43,8 @@ class Step(StrEnum):
 
     DECISION = "decision"
     APPROVAL = "approval"
+    TURNED_AWAY = "turned-away"
+    """Somebody approved it whose word does not count here; it waits on."""
     REJECTION = "rejection"
     CLAIM = "claim"
     SENDING = "sending"

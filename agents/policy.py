@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
+from unicodedata import normalize
 
 import msgspec
 
@@ -44,6 +45,16 @@ class Approver(NamedTuple):
 
     name: str
     role: str
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two names are one person's, however they are written.
+
+    >>> is_same("Ann ", "ann"), is_same("ann", "bob")
+    (True, False)
+    """
+    first, second = (normalize("NFKC", name).casefold().strip() for name in (one, other))
+    return first == second
 
 
 class PolicyEngine(Protocol):

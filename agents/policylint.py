@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from agents.authorization import ROLES
+from agents.cedar import Approval
 from agents.cedar import Policy as Text
 from agents.pattern import any_matches
 from agents.plantfile import Hazard
@@ -51,6 +52,8 @@ def _of_policy(policy: Policy, text: Text) -> Iterator[str]:
         )
         if hazardous:
             yield f"{text.place}: {text.id!r} permits {_few(hazardous)} without any condition"
+    if text.approval is not Approval.NONE and "approver" in text.text:
+        yield f"{text.place}: {text.id!r} holds only once somebody has approved, so it never waits: say who may in a forbid"
     for kind, name in sorted(text.names):
         if doubt := _of_name(policy, kind, name):
             yield f"{text.place}: {text.id!r} names {doubt}"

@@ -80,7 +80,7 @@ class Case(Strict, frozen=True, kw_only=True):
     via: str = MQTT
     at: datetime = NOON
     rates: RatesFacts = RatesFacts()
-    approver: str | None = None
+    approver: Literal["viewer", "operator", "engineer", "admin"] | None = None
     expect: Verdict
     by: tuple[str, ...] = ()
 

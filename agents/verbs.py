@@ -8,18 +8,29 @@ from __future__ import annotations
 import msgspec
 
 from agents.lifecycle import CLOCK, PLANT, RULE, beneath, is_by_rule, settled
+from agents.severity import at_least
 from schemas.action import moment
 from schemas.alarm import Alarm, AlarmId, AlarmState, Shelf, Verb
-from schemas.event import Micros, rfc3339
+from schemas.event import Micros, Severity, rfc3339
 
 PLANTS_AND_CLOCKS = frozenset({Verb.RAISE, Verb.UPDATE, Verb.CLEAR, Verb.EXPIRE})
 NEED_REASON = frozenset({Verb.SHELVE, Verb.SUPPRESS, Verb.TAKE_OUT})
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm as it was when something was asked of it; `at` says when that was, in the plant's time, RFC 3339."""
+
+    occurrence: int
+    severity: Severity
+    at: str
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a person (or a program) asks. `until`, RFC 3339, makes a timed shelf; without it a shelf is one-shot.
 
-    `version`: the alarm's as the asker has seen it; with it nothing is asked of an alarm that has changed since.
+    `version`: the alarm's as the asker has seen it; with it nothing is asked of an alarm that has changed since. `seen` is for
+    what is asked now and done later: with it nothing is asked of an alarm that was raised again or has got worse, and what
+    hangs under it and has changed since is left as it is.
     """
 
     verb: Verb
@@ -28,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     until: str | None = None
     version: int | None = None
+    seen: Seen | None = None
 
 
 class RefusedError(Exception):
@@ -49,6 +61,17 @@ def check(request: Request) -> None:
         raise RefusedError(f"{actor} is no name of a person")
     if request.verb in NEED_REASON and not request.reason.strip():
         raise RefusedError(f"{request.verb} needs a reason")
+
+
+def recognise(alarm: Alarm, request: Request) -> None:
+    """Raises ChangedError if the alarm is no longer the one that was asked about."""
+    seen = request.seen
+    if request.version not in {None, alarm.version}:
+        raise ChangedError(f"the alarm is at version {alarm.version} now")
+    if seen is not None and seen.occurrence != alarm.occurrences:
+        raise ChangedError("it was raised again since this was asked for")
+    if seen is not None and not at_least(seen.severity, alarm.severity):
+        raise ChangedError(f"it has got worse since this was asked for: {seen.severity} then, {alarm.severity} now")
 
 
 def asked(alarm: Alarm, request: Request, *, now: Micros, longest: float) -> Alarm:

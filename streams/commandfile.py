@@ -24,7 +24,7 @@ from agents.rulefile import RuleFileError, load
 from schemas.action import Action
 from schemas.device import DeviceId, SignalName
 from schemas.sparkplug.command import Written
-from schemas.sparkplug.names import metric_name
+from schemas.sparkplug.names import metric_name, signal_name
 
 TypeOf = Callable[[DeviceId], str]
 Pattern = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -109,7 +109,7 @@ class Commands:
 def _own(action: Action) -> Wanted:
     """The signal's metric, and the action's value."""
     name, value = metric_name(SignalName(_signal(action))), action.arguments.get("value")
-    if not name:
+    if not name or signal_name(name) != _signal(action):  # spelled otherwise it would be no signal whose limits are known
         raise UnsaidError(f"no metric can be told from signal {_signal(action)[:128]!r}")
     if not isinstance(value, bool | int | float | str):
         raise UnsaidError("the action has no value to write")

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 Result = TypeVar("Result")
-PATIENCE = 60_000
-"""Milliseconds for which another process (a command that was stopped in the middle, say) may hold the file."""
 
 
 class Database:
@@ -25,7 +23,7 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={PATIENCE}", "auto_vacuum=INCREMENTAL"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "auto_vacuum=INCREMENTAL"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(schema)
 

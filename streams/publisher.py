@@ -43,13 +43,18 @@ class Publisher:
             if not rows:
                 await grown.wait()
                 continue
-            telling = asyncio.ensure_future(self._tell(connection, rows))
+            await self._to_its_end(asyncio.ensure_future(self._tell(connection, rows)))
+
+    async def _to_its_end(self, telling: asyncio.Future[None]) -> None:
+        """Also when the service ends: what was told and not noted would be told again after the next start."""
+        try:
+            await asyncio.shield(telling)
+        except asyncio.CancelledError:
             try:
-                await asyncio.shield(telling)
-            finally:
-                # What was told and not noted would be told again after the next start.
-                await asyncio.wait((telling,), timeout=LAST)
-                telling.cancel()
+                await asyncio.wait_for(telling, LAST)
+            except Exception as error:  # noqa: BLE001 - it is the end in any case, and will be told again
+                logger.warning("what was being told may be told again: %s", error or type(error).__name__)
+            raise
 
     async def _tell(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Sent in order at once; the broker's acknowledgements may come in any order."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agents.annunciator import RefusedError, Request, UnknownAlarmError
+from agents.annunciator import UnknownAlarmError
 from agents.dispatcher import Answered, NotSentError
-from agents.severity import ASCENDING, at_least
+from agents.verbs import RefusedError, Request, Seen
 from schemas.action import Action
-from schemas.alarm import Alarm, Verb
+from schemas.alarm import Alarm, AlarmId, Verb
 from schemas.event import ActionStatus, Severity
 from streams.journal import AlarmJournal
 
@@ -31,8 +31,9 @@ class AlarmErrands:
         for place, name in enumerate(names):
             try:
                 alarm = self._journal.annunciator.alarm(str(name))
-                _check(alarm, place, action)
-                await self._journal.ask(_request(verb, alarm, action))
+                if alarm.device_id != action.device_id:
+                    raise RefusedError(f"it is {alarm.device_id}'s")  # noqa: TRY301 - decided on was another device
+                await self._journal.ask(_request(verb, alarm.alarm_id, _seen(action, place), action))
                 done.append(f"{alarm.condition}")
             except (RefusedError, UnknownAlarmError) as error:
                 refused.append(f"{name}: {error}")
@@ -40,34 +41,31 @@ class AlarmErrands:
         return Answered(ActionStatus.SUCCEEDED if done else ActionStatus.REFUSED, detail)
 
 
-def _check(alarm: Alarm, place: int, action: Action) -> None:
-    """Decided on was an alarm of that device, as it was when it was asked for. Raises RefusedError."""
-    if alarm.device_id != action.device_id:
-        raise RefusedError(f"it is {alarm.device_id}'s")
-    if _seen(action, "occurrences", place) not in (None, alarm.occurrences):
-        raise RefusedError("it was raised again since this was asked for")
-    severity = _seen(action, "severities", place)
-    if severity in ASCENDING and not at_least(Severity(severity), alarm.severity):
-        raise RefusedError(f"it has got worse since this was asked for: {severity} then, {alarm.severity} now")
+def seen(alarm: Alarm) -> str:
+    """How an alarm is, in an action's arguments: its occurrence and severity, `3:high`."""
+    return f"{alarm.occurrences}:{alarm.severity}"
 
 
-def _seen(action: Action, what: str, place: int) -> Any:
-    """What an action says of the alarm at a place of its list; None where it says nothing."""
-    said = action.arguments.get(what)
-    return said[place] if isinstance(said, list) and place < len(said) else None
+def _seen(action: Action, place: int) -> Seen | None:
+    """How the alarm at a place of an action's list was; None if the action says that of none. Raises RefusedError."""
+    if (said := action.arguments.get("seen")) is None:
+        return None
+    try:
+        occurrence, severity = said[place].split(":")
+        return Seen(occurrence=int(occurrence), severity=Severity(severity), at=action.requested_at)
+    except (TypeError, LookupError, AttributeError, ValueError):
+        raise RefusedError("the action does not say how it was") from None
 
 
-def _request(verb: Verb, alarm: Alarm, action: Action) -> Request:
-    """Of the alarm as it was looked at."""
+def _request(verb: Verb, alarm_id: AlarmId, as_seen: Seen | None, action: Action) -> Request:
     until, reason = (_text(action.arguments.get(name)) for name in ("until", "reason"))
-    asker = action.cause.principal
     return Request(
         verb=verb,
-        alarm_id=alarm.alarm_id,
-        actor=asker,
+        alarm_id=alarm_id,
+        actor=action.cause.principal,
         reason=reason or action.action_id,
         until=until or None,
-        version=alarm.version,
+        seen=as_seen,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from agents.limits import SET, beyond
+from agents.limits import SET, misfit
 from agents.workshop import Call, ToolError
 from schemas.action import MQTT
 from schemas.alarm import Alarm, Verb
@@ -16,6 +16,7 @@ from schemas.event import Micros, rfc3339
 from streams.controlroom import ControlRoom
 from streams.journal import wall_clock
 from streams.workshop.asking import asked
+from streams.workshop.errands import seen
 from streams.workshop.periods import Calendar
 from streams.workshop.reporting import told
 from streams.workshop.surveying import named
@@ -82,11 +83,7 @@ class Wishes:
         if not possible:
             raise ToolError(f"no alarm of {device} to {verb}")
         meant = asking[:MOST_ALARMS] or possible[:1]
-        return {
-            "alarms": [alarm.alarm_id for alarm in meant],
-            "occurrences": [alarm.occurrences for alarm in meant],
-            "severities": [alarm.severity for alarm in meant],
-        }
+        return {"alarms": [alarm.alarm_id for alarm in meant], "seen": [seen(alarm) for alarm in meant]}
 
     def _is_possible(self, alarm: Alarm, verb: Verb) -> bool:
         return verb in self._room.verbs(alarm)
@@ -111,7 +108,7 @@ class Wishes:
         if name not in known:
             raise ToolError(f"{device} has no signal {name}: {named(sorted(known)) or 'none'}")
         value = call.arguments["value"]
-        if reason := beyond(device, known[name], value):
+        if reason := misfit(device, known[name], value):
             raise ToolError(reason)
         return Wish(verb=SET, device=device, arguments={"signal": name, "value": value})
 

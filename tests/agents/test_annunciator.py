@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from agents.annunciator import ChangedError, RefusedError, Request, UnknownAlarmError
+from agents.verbs import Seen
 from schemas.alarm import AlarmState, Transition, Verb
 from schemas.event import Severity, rfc3339
 from schemas.finding import Alert
@@ -242,6 +243,32 @@ def test_an_acknowledged_parent_may_be_acknowledged_again_for_what_came_under_it
     assert [alarm.acknowledged_by for alarm in desk.annunciator.alarms()] == ["ann", "bob"]
     with pytest.raises(RefusedError, match="already acknowledged by ann"):
         desk.ask(Verb.ACKNOWLEDGE)
+
+
+def asked_at(desk: Desk, seconds: float, *, severity: Severity = Severity.HIGH, occurrence: int = 1) -> Desk:
+    """An acknowledgement that was asked for then, of the first alarm as it was, and is done now."""
+    seen = Seen(occurrence=occurrence, severity=severity, at=rfc3339(second(seconds)))
+    request = Request(verb=Verb.ACKNOWLEDGE, alarm_id=desk.alarm.alarm_id, actor="ann", seen=seen)
+    return desk.keep(desk.annunciator.asked(request, recorded_at=wall(0)))
+
+
+def test_what_came_or_changed_under_a_parent_since_it_was_asked_about_is_left() -> None:
+    still, worse = children(2)
+    fresh = condition(8, device=VALVE, under=PARENT)
+    grown = msgspec.structs.replace(worse, state=UPDATED, severity=Severity.CRITICAL, time=rfc3339(second(7)))
+    desk = asked_at(Desk().tell(PARENT, still, worse, grown, fresh), 5)
+    acknowledged = {alarm.device_id: alarm.acknowledged for alarm in desk.annunciator.alarms()}
+    assert acknowledged == {PARENT.device_id: True, still.device_id: True, worse.device_id: False, VALVE: False}
+
+
+def test_what_has_got_worse_or_was_raised_again_since_is_not_what_was_asked_about() -> None:
+    worse = Desk().tell(condition(), condition(3, UPDATED, Severity.CRITICAL))
+    with pytest.raises(ChangedError, match="has got worse since this was asked for: high then, critical now"):
+        asked_at(worse, 1)
+    again = Desk().tell(condition(), condition(3, CLEARED), condition(4, occurrence=2))
+    with pytest.raises(ChangedError, match="raised again"):
+        asked_at(again, 1)
+    assert asked_at(Desk().tell(condition(), condition(3, UPDATED, Severity.LOW)), 1).alarm.acknowledged
 
 
 ENDED = msgspec.structs.replace(PARENT, state=CLEARED, time=rfc3339(second(9)))

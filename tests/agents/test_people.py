@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -21,7 +21,7 @@ from agents.dispatcher import (
     Outlet,
     WrongPersonError,
 )
-from agents.entry import Entry, Ledger, Stage
+from agents.entry import Entry, Ledger, Stage, Step
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
 from agents.policy import Approver
 from agents.undo import INVERSES, NotUndoableError
@@ -143,12 +143,40 @@ async def test_whose_word_the_policy_does_not_take_leaves_it_to_others(ledger: L
     acting = Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": outlet})
     asked = by("ann")
     await done(acting, asked)
-    with pytest.raises(WrongPersonError, match=r"somebody else's approval: with that of bob \(operator\) it is always"):
+    with pytest.raises(WrongPersonError, match=r"with the word of bob \(operator\) it would be refused: always"):
         await approved(acting, asked, "bob")
     assert (stages(ledger, asked), outlet.sent) == ([Stage.WAITING, Stage.WAITING], [])
-    assert ledger.history(asked.action_id)[-1].by == "bob"
+    assert (ledger.history(asked.action_id)[-1].by, ledger.history(asked.action_id)[-1].step) == ("bob", Step.TURNED_AWAY)
     entry = await approved(acting, asked, "eve", "engineer")
     assert (entry.stage, entry.approved_by, outlet.sent) == (Stage.SENT, "eve", [asked])
+
+
+async def test_so_it_does_where_it_needs_no_approval_any_more(ledger: Ledger) -> None:
+    outlet = FakeOutlet()
+    engine = FakeEngine(allowed=True, approval=True, role="engineer")
+    acting = Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": outlet})
+    asked = by("ann")
+    await done(acting, asked)
+    engine.approval = False
+    with pytest.raises(WrongPersonError, match="is not approved"):
+        await approved(acting, asked, "bob")
+    assert (await approved(acting, asked, "eve", "engineer")).stage is Stage.SENT
+
+
+async def test_a_second_person_is_needed_again_after_a_crash_between_approval_and_claim(ledger: Ledger) -> None:
+    """Though the policy, once somebody has approved, no longer says so."""
+    engine = FakeEngine(allowed=True, second=True)
+    asked = by("ann")
+    await done(Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": FakeOutlet()}), asked)
+    engine.second = False
+    dying = Dispatcher(engine=engine, ledger=cast("Ledger", Mortal(ledger)), outlets={"mqtt": FakeOutlet()})
+    with pytest.raises(KeyboardInterrupt):
+        await approved(dying, asked, "bob")
+    again = Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": FakeOutlet()})
+    assert [entry.stage for entry in again.recover(second(2))] == [Stage.WAITING]
+    with pytest.raises(WrongPersonError, match="second person"):
+        await approved(again, asked, "ann")
+    assert (await approved(again, asked, "bob")).stage is Stage.SENT
 
 
 # --- Answers at once, ends that a person tells, and undoing ------------------------------------------------------------------

@@ -20,7 +20,7 @@ from agents.policy import Approver, Decision, NoPolicy, Rates, decided
 from agents.policyfolder import Policy
 from agents.rulefile import parse
 from graph.topology import Topology
-from schemas.action import Action, Cause
+from schemas.action import LOCAL, Action, Cause
 from schemas.device import DeviceId, Relation
 from schemas.event import Connected, Disconnected, Linked, Micros
 from tests.agents.plant import PIPE, PUMP, action, event, plant, second
@@ -250,10 +250,12 @@ def test_the_permit_that_asks_most_of_people_counts() -> None:
 
 
 def test_policies_hear_who_approves() -> None:
-    engineers = policy(f'{HEAD} when {{ context has approver && context.approver.roles.contains("engineer") }}')
+    engineers = policy(f'{HEAD} when {{ context has approver && context.approver.roles.contains(Role::"engineer") }}')
     roles = [Approver("ada", role) for role in (*ROLES, "root", "")]
     taken = [who.role for who in roles if engineers.decide(action(), plant(), NOW, approver=who).allowed]
     assert taken == ["engineer", "admin"]
+    keyless = [Approver(name, "admin") for name in (LOCAL, " Local")]
+    assert not any(engineers.decide(action(), plant(), NOW, approver=who).allowed for who in keyless)
     not_eve = policy(f'{HEAD} unless {{ context has approver && context.approver.name == "eve" }}')
     names = [Approver(name, "admin") for name in ("eve", "ann", "", "a" * 257)]
     assert [who.name for who in names if not_eve.decide(action(), plant(), NOW, approver=who).allowed] == ["ann"]

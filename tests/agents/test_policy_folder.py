@@ -88,6 +88,9 @@ def test_a_wrong_plant_file(text: str, says: str) -> None:
     assert str(refused.value).startswith(says)
 
 
+APPROVED = 'context has approver && context.approver.roles.contains(Role::"{}")'
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -99,6 +102,14 @@ def test_a_wrong_plant_file(text: str, says: str) -> None:
             "names the device 'pimp-1'",
         ),
         ('@id("a") permit (principal, action, resource) when { resource in Zone::"north" };', "names the zone 'north'"),
+        (
+            f'@id("a") @approval("person") permit (principal, action, resource) when {{ {APPROVED.format("admin")} }};',
+            "never waits: say who may in a forbid",
+        ),
+        (
+            f'@id("a") forbid (principal, action, resource) when {{ {APPROVED.format("enginer")} }};',
+            "names the role 'enginer'",
+        ),
     ],
 )
 def test_doubts(tmp_path: Path, text: str, says: str) -> None:

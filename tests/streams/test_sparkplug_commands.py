@@ -199,6 +199,15 @@ def test_what_a_verb_writes_is_what_the_file_says(tmp_path: Path) -> None:
         said.wanted(asked("set", signal="speed", value=[1]))
 
 
+def test_a_signal_spelled_otherwise_is_none(tmp_path: Path) -> None:
+    """What its device takes is known under its own name alone."""
+    everything = commands(tmp_path, "version: 1\ncommands:\n- {verb: set}\n")
+    assert everything.wanted(asked("set", signal="t%5B0]", value=3)) == Wanted("t[0]", 3)
+    for name in ("%73peed", "t%5b0]", ""):
+        with pytest.raises(UnsaidError, match="no metric can be told"):
+            everything.wanted(asked("set", signal=name, value=3))
+
+
 @pytest.mark.parametrize(
     "rule",
     [

@@ -24,7 +24,7 @@ POLICIES = """
 permit (principal in Role::"operator", action in [Action::"stop", Action::"start"], resource is Device);
 @id("engineers approve starts")
 forbid (principal, action == Action::"start", resource)
-when { context has approver && !context.approver.roles.contains("engineer") };
+when { context has approver && !context.approver.roles.contains(Role::"engineer") };
 @id("pipes")
 permit (principal in Role::"operator", action in [Action::"isolate", Action::"reconnect"], resource is Device)
 when { resource.type == "pipe" && context.blast.complete };
@@ -84,7 +84,7 @@ async def test_an_operator_who_may_not_approve_it_leaves_it_to_an_engineer(api: 
     assert stage is Stage.WAITING
     refused = await posted(api, Role.OPERATOR, f"{name}/approve")
     assert (refused.status_code, "forbidden by engineers approve starts" in refused.json()["detail"]) == (403, True)
-    assert "somebody else's approval: with that of operator (operator)" in refused.json()["detail"]
+    assert "is not approved: with the word of operator (operator) it would be refused" in refused.json()["detail"]
     approved = await posted(api, Role.ENGINEER, f"{name}/approve")
     assert (approved.status_code, approved.json()["stage"]) == (200, "sent")
 
