@@ -22,7 +22,7 @@ LAST_WORDS = 1
 
 
 class ApiServer:
-    """`run` must be running. The socket is bound at once, so that an address in use is said at the start."""
+    """`run` must be running. Who comes before that waits; that an address is in use is said at once. Raises AddressError."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -32,6 +32,7 @@ class ApiServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((settings.api_bind, settings.api_port))
+            self._socket.listen(BACKLOG)  # until then another one may bind the same address
         except OSError as error:
             self._socket.close()
             raise AddressError(

@@ -7,11 +7,10 @@ is simulated. What is shown comes from the service; the truth is asked of the pl
 from __future__ import annotations
 
 import asyncio
-import socket
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from graph.detection.training import train
 from graph.faultpath.state import FaultState
 from schemas.event import Micros, instant
 from schemas.finding import Alert
+from streams.listening import AddressError
 from streams.pipeline import Reaction
 from streams.service import Parts, Service
 from streams.settings import Settings
@@ -87,8 +87,7 @@ class Demo:
         """Play the story to its end, or to the end of its time. Raises SimulatorMissingError."""
         model = await self._learn()
         with tempfile.TemporaryDirectory(prefix="openautoglm-demo-") as folder:
-            settings = _settings(Path(folder))
-            async with Service(settings, model=model).started() as parts:
+            async with _service(Path(folder), model) as parts:
                 parts.analysis.observers.append(lambda reaction: self._observe(reaction, parts))
                 parts.responder.observers.append(self._acted)
                 await parts.gateway.connected.wait()
@@ -194,28 +193,29 @@ class Demo:
         self._show(self.scene)
 
 
-def _settings(folder: Path) -> Settings:
+@asynccontextmanager
+async def _service(folder: Path, model: Model) -> AsyncIterator[Parts]:
+    """On the usual port, or on a free one if somebody else has that."""
+    async with AsyncExitStack() as stack:
+        try:
+            parts = await stack.enter_async_context(Service(_settings(folder, PORT), model=model).started())
+        except AddressError:
+            parts = await stack.enter_async_context(Service(_settings(folder, 0), model=model).started())
+        yield parts
+
+
+def _settings(folder: Path, port: int) -> Settings:
     """The plant reports every five minutes, so a gateway is not idle before three reports are missing."""
     rules = Path(str(files("streams.demo")))
     return Settings(
         site=SITE,
         data=folder,
         mqtt_port=0,
-        api_port=PORT if _is_free(PORT) else 0,
+        api_port=port,
         idle_source=3 * STEP,
         runbook=rules / "runbook.yaml",
         policy=rules / "policy",
     )
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as trying:
-        trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trying.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _learnt() -> Model:
