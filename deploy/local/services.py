@@ -23,7 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PORTS = {"kafka": 9092, "neo4j": 7687, "mosquitto": 1883}
-READY = 90.0
+READY = 300.0
 """Seconds within which a service must answer."""
 STOP = 20.0
 """Seconds that a service may take to end when asked to."""
@@ -163,11 +163,12 @@ def _classpath(name: str) -> str:
     if not held.exists() or held.stat().st_mtime < pom.stat().st_mtime or not _complete(held.read_text()):
         held.parent.mkdir(exist_ok=True)
         maven = _program("mvn", hint="install Maven (on Debian: apt install maven)")
-        command = [maven, "-q", "-B", "-f", str(pom), "dependency:build-classpath", f"-Dmdep.outputFile={held}.new"]
+        fresh = held.with_suffix(f".{os.getpid()}")  # several may be at it at once
+        command = [maven, "-q", "-B", "-f", str(pom), "dependency:build-classpath", f"-Dmdep.outputFile={fresh}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise FailedError(f"Maven could not bring {name}:\n{done.stdout[-2000:]}")
-        Path(f"{held}.new").replace(held)
+        fresh.replace(held)
     return held.read_text().strip()
 
 
