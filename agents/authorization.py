@@ -10,7 +10,7 @@ import re
 import weakref
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from agents.plantfile import VERB, Plant
 from agents.policy import Approver, Rates, is_same
@@ -21,7 +21,8 @@ from schemas.action import LOCAL, RUNBOOK, Action, Cause
 from schemas.device import DEVICE_ID_PATTERN, DeviceId
 from schemas.event import Micros, instant
 
-ROLES = ("viewer", "operator", "engineer", "admin")
+RoleName = Literal["viewer", "operator", "engineer", "admin"]
+ROLES: tuple[str, ...] = get_args(RoleName)
 """As in `streams.roles`: each may do what the ones before it may."""
 LONGEST_NAME = 256
 DEEPEST, MOST_LEAVES, LONGEST_TEXT = 4, 64, 16_384

@@ -5,11 +5,11 @@ Of a signal that a device never announced nothing is known, and nothing is refus
 
 from __future__ import annotations
 
-from typing import Protocol, TypeGuard
+from typing import TypeGuard
 
 from graph.topology import Topology
 from schemas.action import Action
-from schemas.device import SignalKind, SignalName
+from schemas.device import Signal, SignalKind, SignalName
 
 SET = "set"
 """The verb that names a signal and a value."""
@@ -27,26 +27,9 @@ def unfit(action: Action, topology: Topology) -> str:
     return "" if signal is None else misfit(device.device_id, signal, action.arguments.get("value"))
 
 
-class Ranged(Protocol):
-    """A signal, as far as its values go."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def kind(self) -> SignalKind: ...
-
-    @property
-    def min(self) -> float | None: ...
-
-    @property
-    def max(self) -> float | None: ...
-
-
-def misfit(device: str, signal: Ranged, value: object) -> str:
+def misfit(device: str, signal: Signal, value: object) -> str:
     """Why a signal does not take a value; empty if it does.
 
-    >>> from schemas.device import Signal
     >>> speed = Signal("speed", SignalKind.NUMERIC, min=0, max=1500)
     >>> misfit("pump-1", speed, 1400), misfit("pump-1", speed, 1600)
     ('', '1600 is beyond what speed of pump-1 takes: 0 to 1500')
@@ -67,7 +50,7 @@ def misfit(device: str, signal: Ranged, value: object) -> str:
     return f"{_shown(value)} is beyond what {signal.name} of {device} takes: {_limit(signal.min)} to {_limit(signal.max)}"
 
 
-def _within(value: float, signal: Ranged) -> bool:
+def _within(value: float, signal: Signal) -> bool:
     """Never of a NaN."""
     low, high = (-float("inf") if signal.min is None else signal.min), (float("inf") if signal.max is None else signal.max)
     return low <= value <= high

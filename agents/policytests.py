@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from agents.authorization import RoleName
 from agents.plantfile import Name, PlantFile, Strict
 from agents.policy import Approver, Decision, PolicyEngine, Rates, decided
 from agents.policyfolder import PLANT, TESTS, Policy, sources_of
@@ -80,7 +81,7 @@ class Case(Strict, frozen=True, kw_only=True):
     via: str = MQTT
     at: datetime = NOON
     rates: RatesFacts = RatesFacts()
-    approver: Literal["viewer", "operator", "engineer", "admin"] | None = None
+    approver: RoleName | None = None
     expect: Verdict
     by: tuple[str, ...] = ()
 

@@ -31,9 +31,9 @@ from streams.plantclock import PlantClock
 logger = logging.getLogger(__name__)
 CONSUMER = "service"
 RECORDS = 200
+"""Records in one turn of the loop."""
 LAST_BATCH = 20.0
 """Seconds that the last batch has when the service is to end: a webhook may take 15."""
-"""Records in one turn of the loop."""
 
 Result = TypeVar("Result")
 Respond = Callable[[Reaction, Pipeline], Awaitable[None]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from agents.limits import SET, misfit
+from agents.limits import SET
 from agents.workshop import Call, ToolError
 from schemas.action import MQTT
 from schemas.alarm import Alarm, Verb
@@ -107,10 +107,7 @@ class Wishes:
         known = {signal.name: signal for signal in signals}
         if name not in known:
             raise ToolError(f"{device} has no signal {name}: {named(sorted(known)) or 'none'}")
-        value = call.arguments["value"]
-        if reason := misfit(device, known[name], value):
-            raise ToolError(reason)
-        return Wish(verb=SET, device=device, arguments={"signal": name, "value": value})
+        return Wish(verb=SET, device=device, arguments={"signal": name, "value": call.arguments["value"]})
 
     async def _isolate(self, call: Call) -> Wish:
         reason = call.arguments.get("reason")

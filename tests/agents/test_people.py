@@ -136,12 +136,15 @@ async def test_a_policy_that_has_become_stricter_counts_at_the_approval(ledger: 
         await approved(pairs(ledger), asked, "ann")
 
 
+def by_engineers() -> FakeEngine:
+    """Takes nobody else's approval."""
+    return FakeEngine(allowed=True, approval=True, role="engineer")
+
+
 async def test_whose_word_the_policy_does_not_take_leaves_it_to_others(ledger: Ledger) -> None:
     """An operator who presses the button for what engineers approve has not ended it."""
-    outlet = FakeOutlet()
-    engine = FakeEngine(allowed=True, approval=True, role="engineer")
-    acting = Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": outlet})
-    asked = by("ann")
+    outlet, asked = FakeOutlet(), by("ann")
+    acting = Dispatcher(engine=by_engineers(), ledger=ledger, outlets={"mqtt": outlet})
     await done(acting, asked)
     with pytest.raises(WrongPersonError, match=r"with the word of bob \(operator\) it would be refused: always"):
         await approved(acting, asked, "bob")
@@ -152,10 +155,8 @@ async def test_whose_word_the_policy_does_not_take_leaves_it_to_others(ledger: L
 
 
 async def test_so_it_does_where_it_needs_no_approval_any_more(ledger: Ledger) -> None:
-    outlet = FakeOutlet()
-    engine = FakeEngine(allowed=True, approval=True, role="engineer")
-    acting = Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": outlet})
-    asked = by("ann")
+    engine, asked = by_engineers(), by("ann")
+    acting = Dispatcher(engine=engine, ledger=ledger, outlets={"mqtt": FakeOutlet()})
     await done(acting, asked)
     engine.approval = False
     with pytest.raises(WrongPersonError, match="is not approved"):

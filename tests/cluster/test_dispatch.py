@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from streams.mqtt import Address, Connection, connect
 from streams.requestbook import RequestBook
 from tests.cluster.harness import Harness, Process
 from tests.services import free_port
-from tests.streams.api.serving import answering, event, hearing
+from tests.streams.api.serving import answering, event
 from tests.streams.phrasebook import permits
 from tests.waiting import HUNG, until
 
@@ -102,14 +102,6 @@ class Site:
             await asyncio.sleep(0.1)
 
 
-async def up(client: httpx.AsyncClient) -> None:
-    """However long a busy machine takes to start a process."""
-    while True:
-        with suppress(TimeoutError):
-            await answering(client)
-            return await hearing(client)
-
-
 @asynccontextmanager
 async def site(harness: Harness, tmp_path: Path) -> AsyncIterator[Site]:
     http, mqtt, data = free_port(), free_port(), tmp_path / "gateway"
@@ -123,7 +115,7 @@ async def site(harness: Harness, tmp_path: Path) -> AsyncIterator[Site]:
     try:
         at = httpx.AsyncClient(base_url=f"http://127.0.0.1:{http}", timeout=HUNG, trust_env=False)
         async with asyncio.timeout(HUNG), at as client:
-            await up(client)
+            await answering(client, "/ready")
             address = Address("127.0.0.1", mqtt)
             async with (
                 connect(address, "edge") as sender,
@@ -177,7 +169,7 @@ async def test_the_whole_way_from_an_alarm_to_a_device_and_back(harness: Harness
         for path in there.data.glob("requests.db*"):
             path.unlink()
         await there.gateway.start()
-        await up(there.client)
+        await answering(there.client, "/ready")
         with closing(RequestBook(folder.requests)) as book:
             while not book.position(harness.names.findings("actions")):
                 await asyncio.sleep(0.1)

@@ -13,7 +13,7 @@ from schemas.alarm import Transition, Verb
 from streams.mqtt import Address, connect
 from tests.cluster.harness import Harness, Process
 from tests.services import free_port
-from tests.streams.api.serving import PUMP, answering, event, hearing
+from tests.streams.api.serving import PUMP, answering, event
 from tests.waiting import HUNG
 
 pytestmark = pytest.mark.xdist_group("kafka")
@@ -28,8 +28,7 @@ async def test_an_alarm_is_acknowledged_at_the_gateway_and_told_to_the_cluster(h
     try:
         at = httpx.AsyncClient(base_url=f"http://127.0.0.1:{http}", timeout=HUNG, trust_env=False)
         async with asyncio.timeout(HUNG), at as client:
-            await answering(client)
-            await hearing(client)
+            await answering(client, "/ready")
             async with connect(Address("127.0.0.1", mqtt), "operators") as sender:
                 raised = event("device.alarm", deviceId=PUMP, alarm="dry", active=True)
                 later = event("device.log", deviceId=PUMP, text="tick") | {"time": "2026-01-05T12:00:10Z"}

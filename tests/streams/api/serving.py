@@ -133,10 +133,3 @@ async def answering(client: httpx.AsyncClient, path: str = "/health") -> None:
                     return
             except httpx.TransportError:
                 await asyncio.sleep(0.05)
-
-
-async def hearing(client: httpx.AsyncClient) -> None:
-    """Until gateways are heard, by a process that answers and is not ready, perhaps, for another reason."""
-    async with asyncio.timeout(HUNG):
-        while (await client.get("/ready")).json()["checks"]["gateway"]:
-            await asyncio.sleep(0.05)

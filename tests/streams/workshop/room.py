@@ -14,7 +14,7 @@ from agents.catalogue import plant_tools
 from agents.dispatcher import Answered, Dispatcher, Outlet
 from agents.entry import Entry, Stage
 from agents.fakes import FakeEngine, FakeOutlet, MemoryLedger
-from agents.policy import Approver, Decision
+from agents.policy import Approver, Decision, PolicyEngine
 from agents.run import Order
 from agents.taskgraph import Task, TaskGraph
 from agents.workshop import Call, Part
@@ -60,7 +60,7 @@ class Still:
 class Side:
     """`ActingSide` of a real dispatcher; what waits is approved by `approve`, and devices answer by `answer`."""
 
-    def __init__(self, topology: Topology, outlets: Mapping[str, Outlet], engine: FakeEngine) -> None:
+    def __init__(self, topology: Topology, outlets: Mapping[str, Outlet], engine: PolicyEngine) -> None:
         self.engine = engine
         self.ledger = MemoryLedger()
         self.outlets = dict(outlets)
@@ -108,7 +108,7 @@ class Side:
 class Bench:
     """The workshop, and all that is behind it."""
 
-    def __init__(self, folder: Path, events: Sequence[Event], engine: FakeEngine, via: Mapping[str, Outlet]) -> None:
+    def __init__(self, folder: Path, events: Sequence[Event], engine: PolicyEngine, via: Mapping[str, Outlet]) -> None:
         self.store = FindingStore(folder / "findings.db")
         self.database = SqliteGraphStore(folder / "graph.db")
         self.outbox = Outbox(folder / "outbox.db")
@@ -198,7 +198,7 @@ def opened(
     folder: Path,
     events: Sequence[Event] | None = None,
     *,
-    engine: FakeEngine | None = None,
+    engine: PolicyEngine | None = None,
     via: Mapping[str, FakeOutlet] | None = None,
 ) -> Iterator[Bench]:
     folder.mkdir(exist_ok=True)

@@ -26,6 +26,7 @@ from schemas.event import ActionStatus, Connected, Event, Micros, Severity
 from schemas.finding import AlertState
 from streams.workshop.acting import target_of
 from streams.workshop.errands import VERBS
+from tests.agents.test_policy import HEAD, policy
 from tests.streams.plant import stamp
 from tests.streams.workshop.room import NOW, PIPE, PUMP, RUN, Bench, opened
 from tests.waiting import until
@@ -105,12 +106,13 @@ async def test_what_devices_are_told(tmp_path: Path) -> None:
 
 async def test_a_set_point_beyond_what_its_maker_says_is_refused(tmp_path: Path) -> None:
     signal = Signal(SignalName("speed"), SignalKind.NUMERIC, min=0.0, max=50.0)
-    with opened(tmp_path, [Event(stamp(1, NOW - 1), Connected(PUMP, "pump", signals=(signal,)))]) as bench:
+    said = [Event(stamp(1, NOW - 1), Connected(PUMP, "pump", signals=(signal,)))]
+    with opened(tmp_path, said, engine=policy(HEAD)) as bench:
         for number, wrong in enumerate((-0.5, 99_999)):
-            with pytest.raises(ToolError, match="is beyond what speed of pump-1 takes: 0 to 50"):
+            with pytest.raises(ToolError, match=r"refused: .* is beyond what speed of pump-1 takes: 0 to 50"):
                 await bench.use("set_point", key=f"t{number}", device=PUMP, signal="speed", value=wrong)
         await bench.use("set_point", device=PUMP, signal="speed", value=50)
-        assert [action.arguments["value"] for action in bench.side.requested] == [50]
+        assert [action.arguments["value"] for action in bench.device.sent] == [50]
 
 
 @pytest.mark.parametrize("tool", [tool for tool, arguments in ACTING.items() if "device" in arguments])

@@ -72,6 +72,7 @@ async def test_as_an_argument_it_has_no_effect(tool: Tool, bench: Bench) -> None
 
 async def test_in_an_action_it_is_data_as_it_was_written(bench: Bench) -> None:
     """What is permitted is permitted for exactly this text."""
+    assert isinstance(bench.side.engine, FakeEngine)
     bench.side.engine.allowed = True
     for number, text in enumerate(STRINGS):
         if not text or len(text) > 2_000:
