@@ -6,7 +6,7 @@ PEERS := .peers
 DEMO_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo services services-stop test check bench bench-stream bench-model bench-api bench-dynamic bench-ablation soak pretrain pretrain-plan pretrain-intents pins clean
+.PHONY: help setup dev demo services services-stop test test-jitter check bench bench-stream bench-model bench-api bench-dynamic bench-ablation soak pretrain pretrain-plan pretrain-intents pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,12 @@ test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.dev $(PEERS)/.ready ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 20 --ignore tests/console || $(AGAIN)
 	@$(BIN)/python -m pytest tests/console || $(AGAIN)
+
+SEED ?= 0
+test-jitter: export OMP_NUM_THREADS = 1
+test-jitter: export SEED := $(SEED)
+test-jitter: $(VENV)/.dev $(PEERS)/.ready ## all but the browser's, shuffled, while sockets, threads and timers are late (an hour; SEED=0)
+	@$(BIN)/python -m pytest -p tests.jitter -n 2 --dist loadgroup --ignore tests/console
 
 check: $(VENV)/.dev ## lint, types, import contracts, size limits, policies, runbook
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
