@@ -26,11 +26,12 @@ settings.load_profile("steady")
 def loudness() -> Iterator[None]:
     """A command sets for its whole process who may log, and where to; for those who come after it that is as it was."""
     root = logging.getLogger()
-    known = [root, *(one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger))]
+    known = [root, *(one for one in list(root.manager.loggerDict.values()) if isinstance(one, logging.Logger))]
     levels, handlers = [one.level for one in known], [*root.handlers]
     yield
     for one, level in zip(known, levels, strict=True):
-        one.setLevel(level)
+        if one.level != level:  # setting it makes all loggers forget what they worked out
+            one.setLevel(level)
     for handler in [one for one in root.handlers if one not in handlers]:
         root.removeHandler(handler)
 

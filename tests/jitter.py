@@ -73,11 +73,6 @@ class JitteryPolicy(asyncio.DefaultEventLoopPolicy):
     _loop_factory = JitteryLoop
 
 
-@pytest.fixture(scope="session")
-def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
-    return JitteryPolicy()
-
-
 def pytest_configure() -> None:
     asyncio.set_event_loop_policy(JitteryPolicy())
 
